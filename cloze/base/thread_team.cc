@@ -1,0 +1,147 @@
+#include "cloze/base/thread_team.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+
+#include "cloze/base/error.h"
+
+namespace cloze {
+namespace {
+
+thread_local bool inside_team = false;
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+/// Long enough to bridge the gap between two kernels, short enough not to disturb others.
+constexpr int kSpins = 4000;
+
+/// Waits until `word` differs from `old`.
+void wait_change(const std::atomic<uint32_t>& word, uint32_t old) {
+  for (int i = 0; i < kSpins; ++i) {
+    if (word.load(std::memory_order_acquire) != old) return;
+    pause();
+  }
+  word.wait(old, std::memory_order_acquire);
+}
+
+/// Processors by the cgroup's quota, or 0 where there is none (version 2, then version 1).
+int cgroup_processors() {
+  double quota = 0, period = 0;
+  std::string first;
+  if (std::ifstream file("/sys/fs/cgroup/cpu.max"); file >> first >> period && first != "max") {
+    quota = std::atof(first.c_str());
+  } else {
+    std::ifstream quota_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), period_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+    if (!(quota_file >> quota && period_file >> period)) return 0;
+  }
+  return quota > 0 && period > 0 ? std::max(1, static_cast<int>(std::ceil(quota / period))) : 0;
+}
+
+std::unique_ptr<ThreadTeam>& team_slot() {
+  static std::unique_ptr<ThreadTeam> slot;
+  return slot;
+}
+
+}  // namespace
+
+int usable_processors() {
+  cpu_set_t set;
+  int count = static_cast<int>(std::thread::hardware_concurrency());
+  if (sched_getaffinity(0, sizeof set, &set) == 0) count = CPU_COUNT(&set);
+  const int quota = cgroup_processors();
+  if (quota > 0) count = std::min(count, quota);
+  return std::max(1, count);
+}
+
+ThreadTeam::ThreadTeam(int threads) {
+  CLOZE_CHECK(threads >= 1, ErrorCode::kValue, "a thread team needs at least one thread, asked for {}", threads);
+  errors_.resize(static_cast<size_t>(threads));
+  for (int worker = 1; worker < threads; ++worker) threads_.emplace_back([this, worker] { serve(worker); });
+}
+
+ThreadTeam::~ThreadTeam() {
+  stop_.store(true, std::memory_order_relaxed);
+  round_.fetch_add(1, std::memory_order_release);
+  round_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void ThreadTeam::serve(int worker) {
+  inside_team = true;
+  uint32_t seen = 0;
+  while (true) {
+    wait_change(round_, seen);
+    seen = round_.load(std::memory_order_acquire);
+    if (stop_.load(std::memory_order_relaxed)) return;
+    try {
+      call_(context_, worker, size());
+    } catch (...) {
+      errors_[static_cast<size_t>(worker)] = std::current_exception();
+    }
+    if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) pending_.notify_one();
+  }
+}
+
+void ThreadTeam::dispatch(Call call, void* context) {
+  // A second caller (another request's thread) does not wait for the team: it does its work alone.
+  if (threads_.empty() || inside_team || busy_.exchange(true, std::memory_order_acquire)) {
+    const int workers = size();
+    for (int worker = 0; worker < workers; ++worker) call(context, worker, workers);
+    return;
+  }
+  call_ = call;
+  context_ = context;
+  pending_.store(static_cast<uint32_t>(threads_.size()), std::memory_order_relaxed);
+  round_.fetch_add(1, std::memory_order_release);
+  round_.notify_all();
+  inside_team = true;
+  try {
+    call(context, 0, size());
+  } catch (...) {
+    errors_[0] = std::current_exception();
+  }
+  inside_team = false;
+  for (uint32_t left; (left = pending_.load(std::memory_order_acquire)) != 0;) wait_change(pending_, left);
+  std::exception_ptr error;
+  for (std::exception_ptr& one : errors_) {
+    if (one && !error) error = one;
+    one = nullptr;
+  }
+  busy_.store(false, std::memory_order_release);
+  if (error) std::rethrow_exception(error);
+}
+
+void set_thread_count(int threads) {
+  CLOZE_CHECK(threads >= 0 && threads <= 1024, ErrorCode::kValue, "threads must be 0 (all) to 1024, found {}", threads);
+  const int wanted = threads == 0 ? usable_processors() : threads;
+  if (team_slot() && team_slot()->size() == wanted) return;
+  team_slot().reset();
+  team_slot() = std::make_unique<ThreadTeam>(wanted);
+}
+
+ThreadTeam& thread_team() {
+  if (!team_slot()) {
+    int threads = 0;
+    if (const char* text = std::getenv("CLOZE_NUM_THREADS")) {
+      const std::string value = text;
+      const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), threads);
+      CLOZE_CHECK(error == std::errc() && end == value.data() + value.size(), ErrorCode::kValue,
+                  "CLOZE_NUM_THREADS must be a number, found \"{}\"", value);
+    }
+    set_thread_count(threads);
+  }
+  return *team_slot();
+}
+
+}  // namespace cloze
