@@ -1,0 +1,201 @@
+// The list of kernels and their arguments: the seam between what is computed and how.
+//
+// Dimensions: T tokens of the batch, B sequences, H hidden, N heads, D = H / N head width, F feed-forward,
+// K inputs and M outputs of a linear layer, V vocabulary, P positions, C classes, R rows picked.
+// Float tensors of one call share one dtype (f32 or f64); ids and offsets are I32. Outputs are allocated by the
+// caller and overwritten unless "adds to" is said. Kernels trust their arguments: ops/ has checked them.
+// An undefined Tensor means "not wanted" (outputs) or "absent" (inputs) where a line says so.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "cloze/tensor/tensor.h"
+
+namespace cloze {
+
+enum class Activation : uint8_t { kNone, kGelu, kGeluTanh, kRelu, kTanh };
+
+/// Dropout by counter: element i is kept iff random16(key, site, i) >= threshold, and kept elements are scaled by
+/// 1 / (1 - threshold / 65536). random16 is half-word i % 8 (low half first) of philox(key, kDropout, site, i / 8).
+/// So the mask is a pure function of its place, forward and backward agree without storing it, and the
+/// probability is a multiple of 1/65536.
+struct Dropout {
+  uint32_t threshold = 0;  ///< p * 65536, rounded; 0 = no dropout
+  uint32_t site = 0;       ///< which dropout of the model
+  uint64_t key = 0;        ///< from the run's seed and the step
+
+  bool active() const { return threshold != 0; }
+  double scale() const { return 65536.0 / (65536.0 - threshold); }
+};
+
+/// A weight laid out for a backend's forward product.
+class PreparedWeight {
+ public:
+  virtual ~PreparedWeight() = default;
+};
+
+/// pre[T,M] = x[T,K] weight[M,K]^T + bias[M];  y[T,M] = activation(pre).
+/// bias may be absent; pre is not wanted in inference and where activation is kNone. prepared may be null.
+struct LinearArgs {
+  Tensor x, weight, bias;
+  Activation activation;
+  const PreparedWeight* prepared;
+  Tensor pre, y;
+};
+/// dpre = dy * activation'(pre);  dx = dpre weight;  dweight = dpre^T x;  dbias = column sums of dpre.
+/// Each of dx, dweight, dbias may be unwanted. pre is absent where activation is kNone.
+struct LinearBackwardArgs {
+  Tensor x, weight, pre, dy;
+  Activation activation;
+  Tensor dx, dweight, dbias;
+};
+
+/// For each sequence b (tokens offsets[b] to offsets[b+1]) and head n, over its D columns:
+/// y = dropout(softmax(scale q k^T)) v.  lse[T,N] = log sum exp of the scaled scores; unwanted in inference.
+/// Dropout's element index of (query token t, head n, key j within the sequence) is (t N + n) 65536 + j.
+struct AttentionArgs {
+  Tensor q, k, v;   // [T,H]
+  Tensor offsets;   // [B+1] I32, first 0, last T, not decreasing
+  int64_t heads;
+  double scale;
+  Dropout dropout;
+  Tensor y, lse;
+};
+/// Recomputes the probabilities from q, k and lse (Dao et al., "FlashAttention", 2022, appendix B.4).
+struct AttentionBackwardArgs {
+  Tensor q, k, v, offsets, y, lse, dy;
+  int64_t heads;
+  double scale;
+  Dropout dropout;
+  Tensor dq, dk, dv;
+};
+
+/// sum[T,H] = dropout(x) + residual;  y = (sum - mean) rstd gamma + beta, mean and rstd = 1/sqrt(var + eps) over H,
+/// var the biased variance. residual may be absent; sum, mean, rstd are unwanted in inference.
+struct AddLayerNormArgs {
+  Tensor x, residual;  // [T,H]
+  Tensor gamma, beta;  // [H]
+  Dropout dropout;
+  double eps;
+  Tensor sum, mean, rstd, y;  // [T,H], [T], [T], [T,H]
+};
+/// With xhat = (sum - mean) rstd and g = dy gamma: dsum = rstd (g - mean_H(g) - xhat mean_H(g xhat)),
+/// dx = dropout'(dsum), dgamma = sum_T dy xhat, dbeta = sum_T dy. dresidual is dsum; unwanted where there is no
+/// residual. dx may be unwanted.
+struct AddLayerNormBackwardArgs {
+  Tensor sum, mean, rstd, gamma, dy;
+  Dropout dropout;
+  Tensor dx, dresidual, dgamma, dbeta;
+};
+
+/// y[T,H] = word[ids] + position[positions] + segment[segments]. Ids are in range.
+struct EmbedArgs {
+  Tensor ids, positions, segments;  // [T] I32
+  Tensor word, position, segment;   // [V,H], [P,H], [2,H]
+  Tensor y;
+};
+/// Adds to dword, dposition, dsegment: each row of dy to the rows it was read from. Each may be unwanted.
+struct EmbedBackwardArgs {
+  Tensor ids, positions, segments, dy;
+  Tensor dword, dposition, dsegment;
+};
+
+/// y = dropout(x), any shape. Its own backward: the same call on the gradient.
+struct DropoutArgs {
+  Tensor x;
+  Dropout dropout;
+  Tensor y;
+};
+
+/// y[R,H] = x[T,H] at rows [R] I32.
+struct GatherRowsArgs {
+  Tensor x, rows;
+  Tensor y;
+};
+/// dx[T,H] = 0 where no row was read, else the sum of dy over the readers.
+struct GatherRowsBackwardArgs {
+  Tensor rows, dy;
+  Tensor dx;
+};
+
+/// Mean cross-entropy over the rows whose target is not -1:
+/// loss[1] = sum_r w_r l_r / sum_r w_r, l_r = -(1-e) logp_r[t_r] - e/C sum_c (weight_c / w_r) logp_r[c], w_r = weight[t_r]
+/// (PyTorch's CrossEntropyLoss with `weight` and `label_smoothing`). class_weight [C] may be absent (all ones).
+/// dlogits[R,C] is its gradient, unwanted in evaluation. Without any counted row loss and gradient are 0.
+struct CrossEntropyArgs {
+  Tensor logits, targets, class_weight;  // [R,C], [R] I32, [C]
+  double label_smoothing;
+  Tensor loss, dlogits;
+};
+
+/// y[R,C] = softmax of each row of x.
+struct SoftmaxArgs {
+  Tensor x, y;
+};
+
+/// One AdamW step (Loshchilov and Hutter, 2019; bias-corrected as in PyTorch), in place, over any shape:
+/// g = grad_scale grad; param -= lr decay param; m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2;
+/// param -= lr / (1-b1^step) m / (sqrt(v / (1-b2^step)) + eps).
+struct AdamWArgs {
+  Tensor param, grad, m, v;
+  double grad_scale, lr, beta1, beta2, eps, decay;
+  int64_t step;  // 1 for the first
+};
+
+/// y += x, any shape.
+struct AddIntoArgs {
+  Tensor x, y;
+};
+/// x *= factor, any shape, in place.
+struct ScaleArgs {
+  Tensor x;
+  double factor;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual const char* name() const = 0;
+
+  /// A copy of weight[M,K] in the form that `linear` likes best; null where there is none.
+  virtual std::unique_ptr<PreparedWeight> prepare(const Tensor& weight) const = 0;
+  virtual void linear(const LinearArgs&) const = 0;
+  virtual void linear_backward(const LinearBackwardArgs&) const = 0;
+  virtual void attention(const AttentionArgs&) const = 0;
+  virtual void attention_backward(const AttentionBackwardArgs&) const = 0;
+  virtual void add_layer_norm(const AddLayerNormArgs&) const = 0;
+  virtual void add_layer_norm_backward(const AddLayerNormBackwardArgs&) const = 0;
+  virtual void embed(const EmbedArgs&) const = 0;
+  virtual void embed_backward(const EmbedBackwardArgs&) const = 0;
+  virtual void dropout(const DropoutArgs&) const = 0;
+  virtual void gather_rows(const GatherRowsArgs&) const = 0;
+  virtual void gather_rows_backward(const GatherRowsBackwardArgs&) const = 0;
+  virtual void cross_entropy(const CrossEntropyArgs&) const = 0;
+  virtual void softmax(const SoftmaxArgs&) const = 0;
+  virtual void adamw(const AdamWArgs&) const = 0;
+  virtual void add_into(const AddIntoArgs&) const = 0;
+  virtual void scale(const ScaleArgs&) const = 0;
+  /// Sum of squares of all elements, accumulated in f64 in an order that depends only on the count.
+  virtual double sum_squares(const Tensor& x) const = 0;
+};
+
+/// The naive and complete one, f32 and f64: the executable specification.
+const Backend& ref_backend();
+/// The fast one for this processor, f32; f64 goes to ref.
+const Backend& cpu_backend();
+
+/// The backend that ops/ call on this thread: cpu_backend() unless a BackendScope says otherwise.
+const Backend& backend();
+class BackendScope {
+ public:
+  explicit BackendScope(const Backend& chosen);
+  ~BackendScope();
+  BackendScope(const BackendScope&) = delete;
+  BackendScope& operator=(const BackendScope&) = delete;
+
+ private:
+  const Backend* previous_;
+};
+
+}  // namespace cloze

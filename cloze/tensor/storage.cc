@@ -1,0 +1,95 @@
+#include "cloze/tensor/storage.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <new>
+#include <vector>
+
+namespace cloze {
+namespace {
+
+constexpr int64_t kAlignment = 64;
+
+int64_t size_class(int64_t bytes) {
+  if (bytes <= 512) return std::max<int64_t>((bytes + kAlignment - 1) / kAlignment, 1) * kAlignment;
+  const int64_t step = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(bytes - 1))) / 8;
+  return (bytes + step - 1) / step * step;
+}
+
+class Pool {
+ public:
+  void* take(int64_t size) {
+    {
+      const std::lock_guard lock(mutex_);
+      use_.current_bytes += size;
+      use_.peak_bytes = std::max(use_.peak_bytes, use_.current_bytes);
+      std::vector<void*>& kept = free_[size];
+      if (!kept.empty()) {
+        void* block = kept.back();
+        kept.pop_back();
+        use_.cached_bytes -= size;
+        return block;
+      }
+    }
+    void* block = std::aligned_alloc(kAlignment, static_cast<size_t>(size));
+    if (block == nullptr) {
+      trim();
+      block = std::aligned_alloc(kAlignment, static_cast<size_t>(size));
+    }
+    if (block == nullptr) {
+      const std::lock_guard lock(mutex_);
+      use_.current_bytes -= size;
+      throw std::bad_alloc();
+    }
+    return block;
+  }
+  void give(void* block, int64_t size) noexcept {
+    const std::lock_guard lock(mutex_);
+    use_.current_bytes -= size;
+    free_.find(size)->second.push_back(block);
+    use_.cached_bytes += size;
+  }
+  void trim() {
+    const std::lock_guard lock(mutex_);
+    for (auto& [size, kept] : free_) {
+      for (void* block : kept) std::free(block);
+      kept.clear();
+    }
+    use_.cached_bytes = 0;
+  }
+  MemoryUse use() {
+    const std::lock_guard lock(mutex_);
+    return use_;
+  }
+  void reset_peak() {
+    const std::lock_guard lock(mutex_);
+    use_.peak_bytes = use_.current_bytes;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<int64_t, std::vector<void*>> free_;
+  MemoryUse use_{};
+};
+
+/// Never destroyed: tensors in static storage may outlive any order of destruction.
+Pool& pool() {
+  static Pool& instance = *new Pool;
+  return instance;
+}
+
+}  // namespace
+
+std::shared_ptr<void> allocate_pooled(int64_t bytes) {
+  const int64_t size = size_class(bytes);
+  return {pool().take(size), [size](void* block) { pool().give(block, size); }};
+}
+
+MemoryUse memory_use() { return pool().use(); }
+void reset_peak_memory() { pool().reset_peak(); }
+void trim_memory_pool() { pool().trim(); }
+
+}  // namespace cloze
