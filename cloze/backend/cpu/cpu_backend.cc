@@ -1,0 +1,125 @@
+// The cpu backend: what is hot is overridden here, the rest and all f64 stay with ref.
+#include <algorithm>
+
+#include "cloze/backend/cpu/gemm.h"
+#include "cloze/backend/cpu/kernels.h"
+#include "cloze/backend/ref/ref_backend.h"
+#include "cloze/base/thread_team.h"
+
+namespace cloze {
+namespace {
+
+bool is_f32(const Tensor& tensor) { return tensor.dtype() == DType::kF32; }
+float* data_or_null(const Tensor& tensor) { return tensor.defined() ? tensor.data<float>() : nullptr; }
+
+class CpuBackend : public RefBackend {
+ public:
+  const char* name() const override { return "cpu"; }
+
+  std::unique_ptr<PreparedWeight> prepare(const Tensor& weight) const override {
+    if (!is_f32(weight)) return nullptr;
+    return std::make_unique<cpu::PackedMatrix>(
+        cpu::pack_transposed(weight.data<float>(), weight.shape()[0], weight.shape()[1]));
+  }
+
+  void linear(const LinearArgs& args) const override {
+    if (!is_f32(args.x)) return RefBackend::linear(args);
+    const auto* packed = static_cast<const cpu::PackedMatrix*>(args.prepared);
+    cpu::PackedMatrix fresh;
+    if (packed == nullptr) {
+      fresh = cpu::pack_transposed(args.weight.data<float>(), args.weight.shape()[0], args.weight.shape()[1]);
+      packed = &fresh;
+    }
+    cpu::multiply(args.x.data<float>(), args.x.shape()[0], *packed, data_or_null(args.bias), args.activation,
+                  data_or_null(args.pre), args.y.data<float>());
+  }
+
+  void linear_backward(const LinearBackwardArgs& args) const override {
+    if (!is_f32(args.dy)) return RefBackend::linear_backward(args);
+    const int64_t tokens = args.dy.shape()[0], outputs = args.dy.shape()[1], inputs = args.weight.shape()[1];
+    Tensor dpre = args.dy;
+    if (args.activation != Activation::kNone) {
+      dpre = Tensor(args.dy.shape(), DType::kF32);
+      cpu::activation_backward(args.pre.data<float>(), args.dy.data<float>(), args.activation, dpre.elements(),
+                               dpre.data<float>());
+    }
+    if (args.dbias.defined()) cpu::column_sums(dpre.data<float>(), tokens, outputs, args.dbias.data<float>());
+    if (args.dweight.defined()) {
+      const cpu::PackedMatrix x = cpu::pack_plain(args.x.data<float>(), tokens, inputs);
+      cpu::multiply_transposed(dpre.data<float>(), outputs, x, args.dweight.data<float>());
+    }
+    if (args.dx.defined()) {
+      const cpu::PackedMatrix weight = cpu::pack_plain(args.weight.data<float>(), outputs, inputs);
+      cpu::multiply(dpre.data<float>(), tokens, weight, nullptr, Activation::kNone, nullptr, args.dx.data<float>());
+    }
+  }
+
+  void attention(const AttentionArgs& args) const override {
+    is_f32(args.q) ? cpu::attention(args) : RefBackend::attention(args);
+  }
+  void attention_backward(const AttentionBackwardArgs& args) const override {
+    is_f32(args.q) ? cpu::attention_backward(args) : RefBackend::attention_backward(args);
+  }
+  void add_layer_norm(const AddLayerNormArgs& args) const override {
+    is_f32(args.x) ? cpu::add_layer_norm(args) : RefBackend::add_layer_norm(args);
+  }
+  void add_layer_norm_backward(const AddLayerNormBackwardArgs& args) const override {
+    is_f32(args.dy) ? cpu::add_layer_norm_backward(args) : RefBackend::add_layer_norm_backward(args);
+  }
+  void dropout(const DropoutArgs& args) const override {
+    is_f32(args.x) ? cpu::dropout(args) : RefBackend::dropout(args);
+  }
+  void adamw(const AdamWArgs& args) const override { is_f32(args.param) ? cpu::adamw(args) : RefBackend::adamw(args); }
+  void add_into(const AddIntoArgs& args) const override {
+    is_f32(args.x) ? cpu::add_into(args) : RefBackend::add_into(args);
+  }
+  void scale(const ScaleArgs& args) const override { is_f32(args.x) ? cpu::scale(args) : RefBackend::scale(args); }
+  double sum_squares(const Tensor& x) const override {
+    return is_f32(x) ? cpu::sum_squares(x) : RefBackend::sum_squares(x);
+  }
+
+  void embed(const EmbedArgs& args) const override {
+    if (!is_f32(args.word)) return RefBackend::embed(args);
+    thread_team().for_ranges(args.ids.elements(), 32, [&](int64_t begin, int64_t end) {
+      EmbedArgs part = args;
+      part.ids = args.ids.rows(begin, end);
+      part.positions = args.positions.rows(begin, end);
+      part.segments = args.segments.rows(begin, end);
+      part.y = args.y.rows(begin, end);
+      RefBackend::embed(part);
+    });
+  }
+
+  void embed_backward(const EmbedBackwardArgs& args) const override {
+    if (!is_f32(args.dy)) return RefBackend::embed_backward(args);
+    scatter(args.ids, args.dy, args.dword);
+    scatter(args.positions, args.dy, args.dposition);
+    if (args.dsegment.defined()) RefBackend::embed_backward({.ids = args.ids, .positions = args.positions,
+        .segments = args.segments, .dy = args.dy, .dword = {}, .dposition = {}, .dsegment = args.dsegment});
+  }
+
+ private:
+  /// table[rows[t]] += dy[t]: each worker serves its own rows of the table, each row in token order.
+  static void scatter(const Tensor& rows, const Tensor& dy, const Tensor& table) {
+    if (!table.defined()) return;
+    const int64_t tokens = dy.shape()[0], h = dy.shape()[1];
+    const int32_t* row = rows.data<int32_t>();
+    thread_team().run([&](int worker, int workers) {
+      for (int64_t t = 0; t < tokens; ++t) {
+        if (row[t] % workers != worker) continue;
+        const float* from = dy.data<float>() + t * h;
+        float* to = table.data<float>() + row[t] * h;
+        for (int64_t c = 0; c < h; ++c) to[c] += from[c];
+      }
+    });
+  }
+};
+
+}  // namespace
+
+const Backend& cpu_backend() {
+  static const CpuBackend instance;
+  return instance;
+}
+
+}  // namespace cloze
