@@ -1,0 +1,43 @@
+// BERT's encoder (Devlin et al., 2019), with Hugging Face's tensor names.
+// Dimensions: T tokens, B sequences, H hidden.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "cloze/model/bert_config.h"
+#include "cloze/nn/layers.h"
+
+namespace cloze {
+
+enum class Pooler : uint8_t { kWith, kWithout };
+
+class Bert {
+ public:
+  Bert(const BertConfig& config, Pooler pooler);
+
+  /// Hidden states of the last layer [T,H]. Errors: kValue where a sequence has no token or more than
+  /// max_position_embeddings, or an id is outside the vocabulary.
+  Var forward(const RaggedBatch& batch, ForwardContext& context) const;
+  /// The layers alone, from embeddings [T,H].
+  Var encode(const Var& embeddings, const Tensor& offsets, ForwardContext& context) const;
+  /// tanh(W h + b) of each sequence's first token: [B,H]. Errors: kInternal without a pooler.
+  Var pooled(const Var& hidden, const RaggedBatch& batch) const;
+
+  const BertConfig& config() const { return config_; }
+  /// The word embeddings [V,H], to which the decoder of masked words is tied.
+  const Var& word_embeddings() const { return embeddings_.word(); }
+  bool has_pooler() const { return pooler_.has_value(); }
+  void collect(ParameterList& list);
+  /// Before inference: makes fast forms of the weights, which must not change until thaw().
+  void freeze();
+  void thaw();
+
+ private:
+  BertConfig config_;
+  Embeddings embeddings_;
+  std::vector<EncoderLayer> layers_;
+  std::optional<Linear> pooler_;
+};
+
+}  // namespace cloze

@@ -1,0 +1,57 @@
+#include "cloze/model/checkpoint.h"
+
+namespace cloze {
+namespace {
+
+/// Bytes of all weight files of the directory, 0 where there are none.
+uintmax_t weight_bytes(const ModelFiles& files) {
+  uintmax_t total = 0;
+  for (const std::string& name : files.list()) {
+    std::error_code error;
+    if (name.ends_with(".safetensors")) {
+      const uintmax_t size = std::filesystem::file_size(files.path(name), error);
+      if (!error) total += size;
+    }
+  }
+  return total;
+}
+
+}  // namespace
+
+BertConfig load_config(const ModelFiles& files) {
+  const std::string where = files.path(ModelFiles::kConfig).string();
+  BertConfig config = BertConfig::from_json(files.read_json(), where);
+  const uintmax_t bytes = weight_bytes(files);
+  // Two bytes a weight is the least that any format takes.
+  const double least = 2.0 * static_cast<double>(config.num_hidden_layers) * static_cast<double>(config.layer_elements());
+  CLOZE_CHECK(bytes == 0 || least <= static_cast<double>(bytes), ErrorCode::kValue,
+              "{}: {} layers of width {} need at least {:.0f} bytes of weights, but the weight files have {}", where,
+              config.num_hidden_layers, config.hidden_size, least, bytes);
+  return config;
+}
+
+LoadReport load_parameters(Weights& weights, const ParameterList& parameters, double initializer_range, uint64_t seed,
+                           const std::function<bool(const std::string& name)>& may_initialise) {
+  std::vector<std::string> initialised;
+  for (Parameter* parameter : parameters) {
+    if (!weights.has(parameter->name) && may_initialise(parameter->name)) {
+      parameter->initialize(seed, initializer_range);
+      initialised.push_back(parameter->name);
+      continue;
+    }
+    Tensor value = weights.get(parameter->name, parameter->shape);
+    check_finite(value, parameter->name, weights.file_of(parameter->name).string());
+    parameter->set(std::move(value));
+  }
+  LoadReport report = weights.report();
+  report.initialised = std::move(initialised);
+  return report;
+}
+
+void save_parameters(const ModelFiles& files, const ParameterList& parameters) {
+  std::vector<NamedTensor> tensors;
+  for (const Parameter* parameter : parameters) tensors.push_back({parameter->name, parameter->var.value()});
+  write_safetensors(files.path(ModelFiles::kWeights), tensors);
+}
+
+}  // namespace cloze

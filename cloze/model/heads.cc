@@ -1,0 +1,37 @@
+#include "cloze/model/heads.h"
+
+namespace cloze {
+
+ClassifierHead::ClassifierHead(const BertConfig& config, int64_t classes)
+    // Hugging Face's "classifier_dropout" overrides the encoder's where it is given.
+    : dropout_(json_number_or(config.source, "classifier_dropout", config.hidden_dropout_prob, "config.json")),
+      linear_("classifier", config.hidden_size, classes) {
+  CLOZE_CHECK(dropout_ >= 0 && dropout_ < 1, ErrorCode::kValue, "config.json: \"classifier_dropout\" must be in [0, 1), found {}", dropout_);
+}
+
+Var ClassifierHead::forward(const Var& x, ForwardContext& context) const {
+  return linear_.forward(dropout(x, context.next_dropout(dropout_)));
+}
+
+QuestionAnsweringHead::QuestionAnsweringHead(const BertConfig& config) : linear_("qa_outputs", config.hidden_size, 2) {}
+
+NextSentenceHead::NextSentenceHead(const BertConfig& config) : linear_("cls.seq_relationship", config.hidden_size, 2) {}
+
+MaskedWordsHead::MaskedWordsHead(const BertConfig& config)
+    : activation_(config.hidden_act),
+      transform_("cls.predictions.transform.dense", config.hidden_size, config.hidden_size),
+      norm_("cls.predictions.transform.LayerNorm", config.hidden_size, config.layer_norm_eps),
+      bias_{"cls.predictions.bias", {config.vocab_size}, Init::kZeros, Decay::kNo, {}} {}
+
+Var MaskedWordsHead::forward(const Var& rows, const Var& word_embeddings) const {
+  const Var transformed = norm_.forward(transform_.forward(rows, activation_));  // [R,H]
+  return linear(transformed, word_embeddings, bias_.var);                        // [R,V]
+}
+
+void MaskedWordsHead::collect(ParameterList& list) {
+  transform_.collect(list);
+  norm_.collect(list);
+  list.push_back(&bias_);
+}
+
+}  // namespace cloze

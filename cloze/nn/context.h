@@ -1,0 +1,37 @@
+// What a forward pass needs to know beside its inputs: training or not, and which random numbers dropout reads.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "cloze/backend/backend.h"
+#include "cloze/base/rng.h"
+
+namespace cloze {
+
+class ForwardContext {
+ public:
+  /// Evaluation and prediction: no dropout.
+  ForwardContext() = default;
+  /// One training pass; `pass` counts forward passes of the run, so that each has its own masks.
+  static ForwardContext training(uint64_t seed, uint64_t pass) {
+    ForwardContext context;
+    context.training_ = true;
+    const auto words = philox(seed, static_cast<uint32_t>(RandomStream::kDropout), 0xFFFFFFFFu, pass);
+    context.key_ = uint64_t{words[0]} << 32 | words[1];
+    return context;
+  }
+  /// The next dropout of the pass, with probability p in [0, 1).
+  Dropout next_dropout(double p) {
+    const uint32_t site = next_site_++;
+    if (!training_ || p <= 0) return {};
+    return {.threshold = static_cast<uint32_t>(std::lround(p * 65536.0)), .site = site, .key = key_};
+  }
+
+ private:
+  bool training_ = false;
+  uint64_t key_ = 0;
+  uint32_t next_site_ = 0;
+};
+
+}  // namespace cloze

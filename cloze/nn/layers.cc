@@ -1,0 +1,88 @@
+#include "cloze/nn/layers.h"
+
+namespace cloze {
+
+Linear::Linear(const std::string& name, int64_t inputs, int64_t outputs)
+    : weight_{name + ".weight", {outputs, inputs}, Init::kNormal, Decay::kYes, {}},
+      bias_{name + ".bias", {outputs}, Init::kZeros, Decay::kNo, {}} {}
+
+Var Linear::forward(const Var& x, Activation activation) const {
+  return linear(x, weight_.var, bias_.var, activation, prepared_.get());
+}
+
+void Linear::collect(ParameterList& list) {
+  list.push_back(&weight_);
+  list.push_back(&bias_);
+}
+
+void Linear::freeze() { prepared_ = backend().prepare(weight_.var.value()); }
+
+LayerNorm::LayerNorm(const std::string& name, int64_t hidden, double eps)
+    : gamma_{name + ".weight", {hidden}, Init::kOnes, Decay::kNo, {}},
+      beta_{name + ".bias", {hidden}, Init::kZeros, Decay::kNo, {}},
+      eps_(eps) {}
+
+Var LayerNorm::forward(const Var& x, const Var& residual, const Dropout& dropout) const {
+  return add_layer_norm(x, residual, gamma_.var, beta_.var, eps_, dropout);
+}
+
+void LayerNorm::collect(ParameterList& list) {
+  list.push_back(&gamma_);
+  list.push_back(&beta_);
+}
+
+Embeddings::Embeddings(const std::string& name, int64_t vocabulary, int64_t positions, int64_t segments,
+                       const EncoderSizes& sizes)
+    : word_{name + ".word_embeddings.weight", {vocabulary, sizes.hidden}, Init::kNormal, Decay::kYes, {}},
+      position_{name + ".position_embeddings.weight", {positions, sizes.hidden}, Init::kNormal, Decay::kYes, {}},
+      segment_{name + ".token_type_embeddings.weight", {segments, sizes.hidden}, Init::kNormal, Decay::kYes, {}},
+      norm_(name + ".LayerNorm", sizes.hidden, sizes.eps),
+      dropout_(sizes.hidden_dropout) {}
+
+Var Embeddings::forward(const RaggedBatch& batch, ForwardContext& context) const {
+  const Var sum = embed(batch, word_.var, position_.var, segment_.var);  // [T,H]
+  return dropout(norm_.forward(sum), context.next_dropout(dropout_));
+}
+
+void Embeddings::collect(ParameterList& list) {
+  list.insert(list.end(), {&word_, &position_, &segment_});
+  norm_.collect(list);
+}
+
+EncoderLayer::EncoderLayer(const std::string& name, const EncoderSizes& sizes)
+    : sizes_(sizes),
+      query_(name + ".attention.self.query", sizes.hidden, sizes.hidden),
+      key_(name + ".attention.self.key", sizes.hidden, sizes.hidden),
+      value_(name + ".attention.self.value", sizes.hidden, sizes.hidden),
+      attention_output_(name + ".attention.output.dense", sizes.hidden, sizes.hidden),
+      up_(name + ".intermediate.dense", sizes.hidden, sizes.feed_forward),
+      down_(name + ".output.dense", sizes.feed_forward, sizes.hidden),
+      attention_norm_(name + ".attention.output.LayerNorm", sizes.hidden, sizes.eps),
+      output_norm_(name + ".output.LayerNorm", sizes.hidden, sizes.eps) {}
+
+Var EncoderLayer::forward(const Var& x, const Tensor& offsets, ForwardContext& context) const {
+  const Dropout attention_dropout = context.next_dropout(sizes_.attention_dropout);
+  const Dropout first = context.next_dropout(sizes_.hidden_dropout), second = context.next_dropout(sizes_.hidden_dropout);
+  const Var mixed = attention(query_.forward(x), key_.forward(x), value_.forward(x), offsets, sizes_.heads, attention_dropout);
+  const Var attended = attention_norm_.forward(attention_output_.forward(mixed), x, first);  // [T,H]
+  const Var wide = up_.forward(attended, sizes_.activation);                                 // [T,F]
+  return output_norm_.forward(down_.forward(wide), attended, second);                        // [T,H]
+}
+
+void EncoderLayer::collect(ParameterList& list) {
+  for (Linear* layer : {&query_, &key_, &value_, &attention_output_}) layer->collect(list);
+  attention_norm_.collect(list);
+  up_.collect(list);
+  down_.collect(list);
+  output_norm_.collect(list);
+}
+
+void EncoderLayer::freeze() {
+  for (Linear* layer : {&query_, &key_, &value_, &attention_output_, &up_, &down_}) layer->freeze();
+}
+
+void EncoderLayer::thaw() {
+  for (Linear* layer : {&query_, &key_, &value_, &attention_output_, &up_, &down_}) layer->thaw();
+}
+
+}  // namespace cloze

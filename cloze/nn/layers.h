@@ -1,0 +1,76 @@
+// The layers of BERT, written forward only: the tape makes the backward pass.
+// Dimensions: T tokens, B sequences, H hidden, N heads, F feed-forward, V vocabulary, P positions.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "cloze/nn/context.h"
+#include "cloze/nn/parameter.h"
+#include "cloze/ops/ops.h"
+
+namespace cloze {
+
+/// x[T,K] -> activation(x W^T + b) [T,M].
+class Linear {
+ public:
+  Linear(const std::string& name, int64_t inputs, int64_t outputs);
+  Var forward(const Var& x, Activation activation = Activation::kNone) const;
+  void collect(ParameterList& list);
+  /// Makes the backend's own form of the weight, for inference. The weight must not change until thaw().
+  void freeze();
+  void thaw() { prepared_.reset(); }
+
+ private:
+  Parameter weight_, bias_;
+  std::shared_ptr<PreparedWeight> prepared_;
+};
+
+/// layer_norm(dropout(x) + residual); the residual may be undefined.
+class LayerNorm {
+ public:
+  LayerNorm(const std::string& name, int64_t hidden, double eps);
+  Var forward(const Var& x, const Var& residual = {}, const Dropout& dropout = {}) const;
+  void collect(ParameterList& list);
+
+ private:
+  Parameter gamma_, beta_;
+  double eps_;
+};
+
+struct EncoderSizes {
+  int64_t hidden, heads, feed_forward;
+  Activation activation;
+  double hidden_dropout, attention_dropout, eps;
+};
+
+/// Word + position + segment embeddings, layer norm, dropout.
+class Embeddings {
+ public:
+  Embeddings(const std::string& name, int64_t vocabulary, int64_t positions, int64_t segments, const EncoderSizes& sizes);
+  Var forward(const RaggedBatch& batch, ForwardContext& context) const;
+  void collect(ParameterList& list);
+  const Var& word() const { return word_.var; }
+
+ private:
+  Parameter word_, position_, segment_;
+  LayerNorm norm_;
+  double dropout_;
+};
+
+/// One transformer layer (Devlin et al., 2019; Vaswani et al., 2017, post-norm).
+class EncoderLayer {
+ public:
+  EncoderLayer(const std::string& name, const EncoderSizes& sizes);
+  Var forward(const Var& x, const Tensor& offsets, ForwardContext& context) const;
+  void collect(ParameterList& list);
+  void freeze();
+  void thaw();
+
+ private:
+  EncoderSizes sizes_;
+  Linear query_, key_, value_, attention_output_, up_, down_;
+  LayerNorm attention_norm_, output_norm_;
+};
+
+}  // namespace cloze

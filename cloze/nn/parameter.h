@@ -1,0 +1,36 @@
+// Trainable tensors and the lists of them that loading, saving and optimizers walk.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cloze/ops/var.h"
+
+namespace cloze {
+
+/// How a parameter starts where no checkpoint gives it.
+enum class Init : uint8_t { kNormal, kZeros, kOnes };
+/// Whether AdamW's weight decay pulls on it: not on biases and layer norms.
+enum class Decay : uint8_t { kYes, kNo };
+
+/// One named tensor. The name is the checkpoint's, e.g. "bert.pooler.dense.weight".
+struct Parameter {
+  std::string name;
+  Shape shape;
+  Init init;
+  Decay decay;
+  Var var;  ///< undefined until initialize() or set()
+
+  /// Gives it a value that collects gradients. Errors: kShape if the shape differs.
+  void set(Tensor value);
+  /// Fresh values: normal with deviation `std` from (seed, name), or constants. The same for any order of calls.
+  void initialize(uint64_t seed, double std, DType dtype = DType::kF32);
+};
+
+using ParameterList = std::vector<Parameter*>;
+
+/// Total count of elements.
+int64_t count_elements(const ParameterList& parameters);
+
+}  // namespace cloze

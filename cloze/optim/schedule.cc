@@ -1,0 +1,30 @@
+#include "cloze/optim/schedule.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "cloze/base/error.h"
+
+namespace cloze {
+
+Decline parse_decline(const std::string& name) {
+  if (name == "constant") return Decline::kConstant;
+  if (name == "linear") return Decline::kLinear;
+  if (name == "cosine") return Decline::kCosine;
+  fail(ErrorCode::kUsage, "unknown schedule \"{}\"; known are constant, linear, cosine", name);
+}
+
+double Schedule::rate(int64_t step) const {
+  if (step < warmup_steps) return peak * static_cast<double>(step + 1) / static_cast<double>(warmup_steps);
+  const int64_t span = std::max<int64_t>(1, total_steps - warmup_steps);
+  const double progress = std::clamp(static_cast<double>(step - warmup_steps) / static_cast<double>(span), 0.0, 1.0);
+  switch (decline) {
+    case Decline::kConstant: return peak;
+    case Decline::kLinear: return peak * (1.0 - progress);
+    case Decline::kCosine: return peak * 0.5 * (1.0 + std::cos(std::numbers::pi * progress));
+  }
+  return peak;
+}
+
+}  // namespace cloze
