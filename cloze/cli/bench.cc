@@ -1,0 +1,82 @@
+#include <chrono>
+
+#include "cloze/base/json.h"
+#include "cloze/cli/command.h"
+#include "cloze/cli/options.h"
+#include "cloze/cli/output.h"
+#include "cloze/task/task.h"
+#include "cloze/train/measure.h"
+
+namespace cloze::cli {
+namespace {
+
+struct Options {
+  std::string model, mode = "infer", lengths, precision = "fp32", input;
+  int64_t batch = 8, length = 128, runs = 5;
+  ThreadsOption threads;
+};
+
+void print(const JsonLine& line) {
+  write_out(line.text() + "\n");
+  flush_out();
+}
+
+void run_model(const Options& options, MeasureMode mode) {
+  MeasureOptions measured{.model = options.model, .mode = mode, .lengths = {}, .batch = options.batch, .runs = options.runs};
+  CLOZE_CHECK(options.batch > 0 && options.length > 0, ErrorCode::kUsage, "--batch and --length must be at least 1");
+  if (options.lengths.empty()) measured.lengths.assign(static_cast<size_t>(options.batch), options.length);
+  else measured.lengths = read_lengths(options.lengths);
+  const Measurement m = measure(measured);
+  JsonLine line;
+  print(line.begin_object().member("engine", "cloze " CLOZE_VERSION).member("mode", options.mode).member("seconds_median", m.seconds_median)
+            .member("seconds_min", m.seconds_min).member("gflops", m.gflops).member("rows_per_s", m.rows_per_s)
+            .member("peak_bytes", m.peak_bytes).end_object());
+}
+
+void run_tokenizer(const Options& options) {
+  CLOZE_CHECK(!options.input.empty(), ErrorCode::kUsage, "--mode tokenize needs --input FILE");
+  const TokenizeMeasurement m = measure_tokenizer(options.model, options.input, options.runs);
+  JsonLine line;
+  print(line.begin_object().member("engine", "cloze " CLOZE_VERSION).member("mode", "tokenize").member("mb_per_s", m.mb_per_s)
+            .member("lines_per_s", m.lines_per_s).member("peak_bytes", peak_resident_bytes()).end_object());
+}
+
+void run_start(const Options& options) {
+  const auto begin = std::chrono::steady_clock::now();
+  const ModelFiles files = ModelFiles::open(options.model);
+  const auto predictor = task_of(files, "").load(files, 0);
+  const TextExample row{.text = "hello", .text_pair = {}, .label = {}};
+  predictor->predict(std::span(&row, 1));
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  JsonLine line;
+  print(line.begin_object().member("engine", "cloze " CLOZE_VERSION).member("mode", "start").member("seconds_median", seconds)
+            .member("seconds_min", seconds).member("peak_bytes", peak_resident_bytes()).end_object());
+}
+
+void run(const Options& options) {
+  options.threads.apply();
+  CLOZE_CHECK(options.precision == "fp32", ErrorCode::kUnsupported, "--precision must be fp32, got \"{}\"", options.precision);
+  if (options.mode == "infer") return run_model(options, MeasureMode::kInfer);
+  if (options.mode == "train") return run_model(options, MeasureMode::kTrain);
+  if (options.mode == "tokenize") return run_tokenizer(options);
+  if (options.mode == "start") return run_start(options);
+  fail(ErrorCode::kUsage, "unknown --mode \"{}\"; known are infer, train, tokenize, start", options.mode);
+}
+
+}  // namespace
+
+std::function<void()> setup_bench(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("--model", options->model, "model directory")->required();
+  app.add_option("--mode", options->mode, "infer, train, tokenize, start")->capture_default_str();
+  app.add_option("--batch", options->batch, "rows a forward pass")->capture_default_str();
+  app.add_option("--length", options->length, "tokens of each row")->capture_default_str();
+  app.add_option("--lengths", options->lengths, "file of row lengths, one a line, instead of --length");
+  app.add_option("--runs", options->runs, "timed passes, after one untimed")->capture_default_str();
+  app.add_option("--precision", options->precision, "fp32")->capture_default_str();
+  app.add_option("--input", options->input, "with --mode tokenize: a text a line");
+  options->threads.add(app);
+  return [options] { run(*options); };
+}
+
+}  // namespace cloze::cli

@@ -1,0 +1,19 @@
+#include "cloze/cli/command.h"
+
+namespace cloze::cli {
+namespace {
+
+constexpr Command kCommands[] = {
+    {"finetune", "train a model for a task on a labelled file", setup_finetune},
+    {"evaluate", "metrics of a trained model on a labelled file", setup_evaluate},
+    {"predict", "answer rows with a trained model, one JSON object a row", setup_predict},
+    {"tokenize", "text to token ids, one JSON object a line", setup_tokenize},
+    {"info", "what a model directory holds", setup_info},
+    {"bench", "time inference, training, tokenization or the start", setup_bench},
+};
+
+}  // namespace
+
+std::span<const Command> commands() { return kCommands; }
+
+}  // namespace cloze::cli

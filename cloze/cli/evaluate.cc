@@ -1,0 +1,48 @@
+#include "cloze/cli/command.h"
+#include "cloze/cli/options.h"
+#include "cloze/cli/output.h"
+#include "cloze/task/task.h"
+
+namespace cloze::cli {
+namespace {
+
+struct Options {
+  std::string model, task, data;
+  int64_t max_length = 0;
+  TableFlags table;
+  ThreadsOption threads;
+};
+
+void run(const Options& options) {
+  options.threads.apply();
+  const ModelFiles files = ModelFiles::open(options.model);
+  const auto predictor = task_of(files, options.task).load(files, options.max_length);
+  const Examples examples = read_all(options.data, options.table.resolve());
+  CLOZE_CHECK(!examples.rows.empty(), ErrorCode::kValue, "{}: there are no rows", options.data);
+  const Evaluation result = predictor->evaluate(examples.rows);
+  say(fmt::format("{} rows of {}, {}", result.rows, options.data, describe(examples.columns)));
+  if (result.truncated > 0) say(fmt::format("note: {} rows were longer than the model takes and were cut", result.truncated));
+  if (examples.replaced > 0) say(fmt::format("note: {} invalid UTF-8 sequences were replaced by U+FFFD", examples.replaced));
+  say("\n" + result.text);
+  JsonLine line;
+  line.begin_object().member("rows", result.rows);
+  for (const auto& [name, value] : result.metrics) line.member(name, value);
+  line.member("truncated", result.truncated).end_object();
+  write_out(line.text() + "\n");
+  flush_out();
+}
+
+}  // namespace
+
+std::function<void()> setup_evaluate(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("--model", options->model, "model directory")->required();
+  app.add_option("--data", options->data, "labelled file; - is stdin")->required();
+  app.add_option("--task", options->task, "task; default: what the model was trained for");
+  app.add_option("--max-length", options->max_length, "tokens a row; 0: as trained")->capture_default_str();
+  options->table.add(app, TableFlags::Labels::kOffer, "refuse");
+  options->threads.add(app);
+  return [options] { run(*options); };
+}
+
+}  // namespace cloze::cli

@@ -1,0 +1,69 @@
+#include <set>
+
+#include "cloze/cli/command.h"
+#include "cloze/cli/output.h"
+#include "cloze/io/weights.h"
+#include "cloze/model/checkpoint.h"
+#include "cloze/text/tokenizer.h"
+
+namespace cloze::cli {
+namespace {
+
+struct Options {
+  std::string model;
+  bool json = false;
+};
+
+/// Heads by the tensor that shows them.
+constexpr std::pair<const char*, const char*> kHeads[] = {
+    {"classifier.weight", "classifier"},
+    {"qa_outputs.weight", "question answering"},
+    {"cls.seq_relationship.weight", "next sentence"},
+    {"cls.predictions.transform.dense.weight", "masked words"},
+};
+
+Json describe_model(const std::string& dir) {
+  const ModelFiles files = ModelFiles::open(dir);
+  const BertConfig config = load_config(files);
+  const Weights weights{files.dir()};
+  int64_t elements = 0;
+  const std::vector<std::string> names = weights.names();
+  for (const std::string& name : names) elements += weights.shape_of(name)->elements();
+  Json heads = Json::array();
+  for (const auto& [tensor, head] : kHeads)
+    if (weights.has(tensor)) heads.push_back(head);
+  Json result = {{"model", dir}, {"architecture", config.architecture}, {"layers", config.num_hidden_layers},
+                 {"hidden", config.hidden_size}, {"heads", config.num_attention_heads}, {"feed_forward", config.intermediate_size},
+                 {"vocabulary", config.vocab_size}, {"positions", config.max_position_embeddings}, {"tensors", names.size()},
+                 {"parameters", elements}, {"weights_file", weights.source().filename().string()}, {"trained_heads", heads},
+                 {"labels", config.labels}, {"cloze", config.cloze}};
+  if (files.has(ModelFiles::kTokenizer) || files.has(ModelFiles::kVocab)) {
+    const Tokenizer tokenizer = Tokenizer::load(files.dir());
+    result["tokenizer"] = {{"tokens", tokenizer.size()}, {"lowercase", tokenizer.options().normalizer.lowercase},
+                           {"strip_accents", tokenizer.options().normalizer.strips_accents()}};
+  }
+  return result;
+}
+
+void run(const Options& options) {
+  const Json facts = describe_model(options.model);
+  if (options.json) return write_out(facts.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"), flush_out();
+  std::string text;
+  for (const auto& [key, value] : facts.items()) {
+    std::string shown = value.is_string() ? value.get<std::string>() : value.is_number_integer() ? grouped(value.get<int64_t>()) : value.dump(-1, ' ', false, Json::error_handler_t::replace);
+    text += fmt::format("{:<14} {}\n", key, shown);
+  }
+  write_out(text);
+  flush_out();
+}
+
+}  // namespace
+
+std::function<void()> setup_info(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("--model,model", options->model, "model directory")->required();
+  app.add_flag("--json", options->json, "one JSON object instead of lines");
+  return [options] { run(*options); };
+}
+
+}  // namespace cloze::cli

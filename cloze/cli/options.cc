@@ -1,0 +1,41 @@
+#include "cloze/cli/options.h"
+
+#include "cloze/base/thread_team.h"
+#include "cloze/data/columns_layout.h"
+
+namespace cloze::cli {
+
+void ThreadsOption::add(CLI::App& app) { app.add_option("--threads", threads, "threads; 0: all that this process may use")->capture_default_str(); }
+
+void ThreadsOption::apply() const {
+  if (threads != 0) set_thread_count(threads);
+}
+
+void TableFlags::add(CLI::App& app, Labels labels, const char* invalid) {
+  invalid_utf8 = invalid;
+  std::string names;
+  for (const Layout& layout : layouts()) names += (names.empty() ? "" : ", ") + std::string(layout.name);
+  app.add_option("--format", format, "lines, tsv, csv, jsonl, or a known layout: " + names + " (default: by the file's extension)");
+  app.add_option("--text", text, "column of the text: name, or number from 1");
+  app.add_option("--text-pair", text_pair, "column of the second text");
+  if (labels == Labels::kOffer) app.add_option("--label", label, "column of the label");
+  app.add_flag("--no-header", no_header, "the first row is data");
+  app.add_option("--invalid-utf8", invalid_utf8, "bytes that are not UTF-8: refuse or replace")->capture_default_str();
+}
+
+ExampleOptions TableFlags::resolve() const {
+  ExampleOptions options;
+  options.columns.text = text;
+  options.columns.text_pair = text_pair;
+  options.columns.label = label;
+  if (no_header) options.columns.header = Header::kNone;
+  if (format == "lines" || format == "tsv" || format == "csv" || format == "jsonl" || format == "json")
+    options.table.format = parse_table_format(format);
+  else if (!format.empty())
+    options.columns.layout = format;
+  CLOZE_CHECK(invalid_utf8 == "refuse" || invalid_utf8 == "replace", ErrorCode::kUsage, "--invalid-utf8 must be refuse or replace, got \"{}\"", invalid_utf8);
+  options.table.invalid_utf8 = invalid_utf8 == "refuse" ? InvalidUtf8::kRefuse : InvalidUtf8::kReplace;
+  return options;
+}
+
+}  // namespace cloze::cli

@@ -1,0 +1,47 @@
+// Options that several commands share, and the bridge from listed fields (base/fields.h) to the command line.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "cloze/base/error.h"
+#include "cloze/data/example.h"
+
+namespace cloze::cli {
+
+/// Visits a configuration's fields: `learning_rate` becomes --learning-rate with its default in the help.
+class FieldBinder {
+ public:
+  explicit FieldBinder(CLI::App& app) : app_(app) {}
+  template <class T>
+  void operator()(const char* name, T& value, const char* help) {
+    std::string option = std::string("--") + name;
+    std::replace(option.begin(), option.end(), '_', '-');
+    if constexpr (std::is_same_v<T, bool>) app_.add_flag(option, value, help);
+    else app_.add_option(option, value, help)->capture_default_str();
+  }
+
+ private:
+  CLI::App& app_;
+};
+
+/// --threads: applied before the command runs.
+struct ThreadsOption {
+  int threads = 0;
+  void add(CLI::App& app);
+  void apply() const;
+};
+
+/// How a table is read: its form, its columns, its header, broken UTF-8.
+struct TableFlags {
+  std::string format, text, text_pair, label, invalid_utf8;
+  bool no_header = false;
+
+  enum class Labels : uint8_t { kOffer, kNone };
+  /// `invalid` is the default of --invalid-utf8: "refuse" or "replace".
+  void add(CLI::App& app, Labels labels, const char* invalid);
+  /// Errors: kUsage.
+  ExampleOptions resolve() const;
+};
+
+}  // namespace cloze::cli

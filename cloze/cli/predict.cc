@@ -1,0 +1,43 @@
+#include "cloze/cli/command.h"
+#include "cloze/cli/options.h"
+#include "cloze/cli/output.h"
+#include "cloze/task/task.h"
+
+namespace cloze::cli {
+namespace {
+
+struct Options {
+  std::string model, task, input = "-";
+  int64_t max_length = 0;
+  TableFlags table;
+  ThreadsOption threads;
+};
+
+void run(const Options& options) {
+  options.threads.apply();
+  const ModelFiles files = ModelFiles::open(options.model);
+  const auto predictor = task_of(files, options.task).load(files, options.max_length);
+  ExampleOptions examples = options.table.resolve();
+  examples.columns.label_need = predictor->prediction_columns().label_need;
+  const auto reader = ExampleReader::open(options.input, examples);
+  const StreamCounts counts = predict_stream(*predictor, *reader, [](std::span<const std::string> lines) {
+    for (const std::string& line : lines) write_out(line + "\n");
+    flush_out();
+  });
+  if (counts.replaced > 0) say(fmt::format("note: {} invalid UTF-8 sequences were replaced by U+FFFD", counts.replaced));
+}
+
+}  // namespace
+
+std::function<void()> setup_predict(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("--model", options->model, "model directory")->required();
+  app.add_option("--task", options->task, "task; default: what the model was trained for");
+  app.add_option("--input", options->input, "file of rows; - is stdin")->capture_default_str();
+  app.add_option("--max-length", options->max_length, "tokens a row; 0: as trained")->capture_default_str();
+  options->table.add(app, TableFlags::Labels::kNone, "replace");
+  options->threads.add(app);
+  return [options] { run(*options); };
+}
+
+}  // namespace cloze::cli

@@ -1,0 +1,60 @@
+#include "cloze/base/error.h"
+#include "cloze/base/json.h"
+#include "cloze/cli/command.h"
+#include "cloze/cli/output.h"
+#include "cloze/text/explain.h"
+#include "cloze/text/tokenizer.h"
+
+namespace cloze::cli {
+namespace {
+
+struct Options {
+  std::string model, input = "-", text;
+  bool explain = false;
+};
+
+std::string as_json(const Tokenizer& tokenizer, const Encoding& encoding) {
+  JsonLine line;
+  line.begin_object().key("ids").begin_array();
+  for (const int32_t id : encoding.ids) line.value(id);
+  line.end_array().key("tokens").begin_array();
+  for (const int32_t id : encoding.ids) line.value(tokenizer.token(id));
+  line.end_array().key("offsets").begin_array();
+  for (const TextSpan& span : encoding.offsets) line.begin_array().value(span.begin).value(span.end).end_array();
+  return line.end_array().end_object().text();
+}
+
+void run(const Options& options) {
+  const Tokenizer tokenizer = Tokenizer::load(options.model);
+  int64_t replaced = 0;
+  const auto show = [&](std::string_view text) {
+    if (options.explain) return write_out(explain(tokenizer, text) + "\n");
+    const Encoding encoding = tokenizer.encode(text);
+    replaced += encoding.counts.replaced_sequences;
+    write_out(as_json(tokenizer, encoding) + "\n");
+  };
+  if (!options.text.empty()) {
+    show(options.text);
+  } else {
+    LineReader reader{Path(options.input)};
+    while (const auto line = reader.next()) {
+      show(*line);
+      if (!reader.ready()) flush_out();
+    }
+  }
+  flush_out();
+  if (replaced > 0) say(fmt::format("note: {} invalid UTF-8 sequences were replaced by U+FFFD", replaced));
+}
+
+}  // namespace
+
+std::function<void()> setup_tokenize(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("--model", options->model, "model directory; only its tokenizer's files are needed")->required();
+  app.add_option("--input", options->input, "a text a line; - is stdin")->capture_default_str();
+  app.add_option("--text", options->text, "one text instead of a file");
+  app.add_flag("--explain", options->explain, "show each step in words instead of JSON");
+  return [options] { run(*options); };
+}
+
+}  // namespace cloze::cli

@@ -1,0 +1,108 @@
+// The seam between tasks and those who run them. A task is one file in this folder and one line in table.cc: it turns
+// rows into batches, logits into a loss, metrics and predictions. The trainer and the commands know only this header.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cloze/data/example.h"
+#include "cloze/io/load_report.h"
+#include "cloze/io/model_dir.h"
+#include "cloze/model/bert_config.h"
+#include "cloze/nn/context.h"
+#include "cloze/nn/parameter.h"
+#include "cloze/text/tokenizer.h"
+
+namespace cloze {
+
+/// Named numbers, the headline metric first among those that can choose the best checkpoint.
+using MetricList = std::vector<std::pair<std::string, double>>;
+
+/// The value of a metric by name. Errors: kUsage, with the names that there are.
+double metric_value(const MetricList& metrics, const std::string& name);
+
+/// What evaluation found.
+struct Evaluation {
+  int64_t rows = 0;
+  int64_t truncated = 0;  ///< rows that were cut to the model's length
+  MetricList metrics;     ///< "loss" first
+  std::string text;       ///< tables for people
+};
+
+/// A model under training with its rows: what the trainer needs.
+class TrainingTask {
+ public:
+  virtual ~TrainingTask() = default;
+  virtual ParameterList parameters() = 0;
+  virtual int64_t rows() const = 0;
+  /// Tokens of training row `row`, for throughput.
+  virtual int64_t tokens(int64_t row) const = 0;
+  /// Mean loss of these training rows: [1].
+  virtual Var loss(std::span<const int64_t> rows, ForwardContext& context) = 0;
+  virtual bool has_dev() const = 0;
+  /// On the dev rows. The model does not change.
+  virtual Evaluation evaluate() = 0;
+  /// The metric that chooses the best checkpoint unless the user names one; larger is better.
+  virtual std::string headline_metric() const = 0;
+  /// Writes a whole model directory; model.safetensors comes last.
+  virtual void save(const ModelFiles& files) = 0;
+  /// Facts about data and model for the log, a line each.
+  virtual std::vector<std::string> summary() const = 0;
+};
+
+/// Where a fine-tuning run gets its model and rows.
+struct TrainingSource {
+  std::string model;  ///< a model directory; empty: from scratch with `scratch_config` and `vocab`
+  std::string vocab;
+  bool cased = false;          ///< from scratch: keep upper case and accents
+  BertConfig scratch_config;
+  Path train, dev;             ///< dev may be empty
+  ExampleOptions examples;
+  int64_t max_length = 0;      ///< tokens a row, 0: what the model takes
+  double label_smoothing = 0;
+  double dropout = -1;         ///< replaces both of the model's probabilities, unless negative
+  uint64_t seed = 0;
+};
+
+/// A trained model that answers rows.
+class Predictor {
+ public:
+  virtual ~Predictor() = default;
+  /// One JSON object a row, in order. Does not change the model; a row's answer does not depend on the others.
+  virtual std::vector<std::string> predict(std::span<const TextExample> rows) = 0;
+  /// Metrics over labelled rows.
+  virtual Evaluation evaluate(std::span<const TextExample> rows) = 0;
+  /// Which columns its rows need.
+  virtual ColumnOptions prediction_columns() const = 0;
+  virtual const LoadReport& load_report() const = 0;
+};
+
+struct TaskEntry {
+  const char* name;          ///< the ecosystem's name, e.g. "text-classification"
+  const char* architecture;  ///< Hugging Face's class, e.g. "BertForSequenceClassification"
+  const char* summary;
+  std::unique_ptr<TrainingTask> (*train)(const TrainingSource&);
+  /// `max_length` 0: what the model takes.
+  std::unique_ptr<Predictor> (*load)(const ModelFiles&, int64_t max_length);
+};
+
+std::span<const TaskEntry> tasks();
+/// Errors: kUsage, with the tasks that there are.
+const TaskEntry& find_task(const std::string& name);
+/// The task of a model directory: `name` if given, else config.json's "cloze" member, else its architecture.
+/// Errors: kUsage if none of them says.
+const TaskEntry& task_of(const ModelFiles& files, const std::string& name);
+
+/// Reads rows and answers them in order through `write`, some at a time, in constant memory; where the input pauses,
+/// what is there is answered first. Gives the counts of rows, tokens and so on for the closing summary.
+struct StreamCounts {
+  int64_t rows = 0, replaced = 0;
+};
+StreamCounts predict_stream(Predictor& predictor, ExampleReader& reader,
+                            const std::function<void(std::span<const std::string>)>& write);
+
+}  // namespace cloze

@@ -1,0 +1,40 @@
+// The trainer's configuration, each field listed once (see base/fields.h).
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace cloze {
+
+struct TrainOptions {
+  int64_t epochs = 3;
+  int64_t batch_size = 32;
+  int64_t gradient_accumulation = 1;
+  double learning_rate = 5e-5;
+  double warmup_ratio = 0.1;
+  std::string schedule = "linear";
+  double weight_decay = 0.01;
+  double max_grad_norm = 1.0;
+  int64_t seed = 42;
+  int64_t eval_steps = 0;
+  std::string save_best = "";
+
+  template <class Visitor>
+  void visit(Visitor& visitor) {
+    visitor("epochs", epochs, "passes over the training rows");
+    visitor("batch_size", batch_size, "rows a forward pass");
+    visitor("gradient_accumulation", gradient_accumulation, "forward passes whose gradients make one step");
+    visitor("learning_rate", learning_rate, "highest learning rate");
+    visitor("warmup_ratio", warmup_ratio, "share of the steps in which the learning rate rises");
+    visitor("schedule", schedule, "decline of the learning rate: constant, linear, cosine");
+    visitor("weight_decay", weight_decay, "AdamW's decay, not on biases and LayerNorm");
+    visitor("max_grad_norm", max_grad_norm, "gradients are scaled down to this norm; 0: never");
+    visitor("seed", seed, "of initial weights, row order and dropout");
+    visitor("eval_steps", eval_steps, "evaluate every so many steps; 0: after each epoch");
+    visitor("save_best", save_best, "metric that chooses the kept weights; empty: the task's own");
+  }
+  /// Errors: kUsage for a value that cannot be.
+  void check() const;
+};
+
+}  // namespace cloze

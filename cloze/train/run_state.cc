@@ -1,0 +1,70 @@
+#include "cloze/train/run_state.h"
+
+#include "cloze/base/fields.h"
+#include "cloze/io/safetensors.h"
+
+namespace cloze {
+namespace {
+
+std::string hex_of(double value) { return fmt::format("{:a}", value); }  // exact, infinities included
+
+Tensor stored(const SafetensorsFile& file, const std::string& name, const Shape& shape) {
+  Tensor tensor = file.tensor(name);
+  CLOZE_CHECK(tensor.shape() == shape && tensor.dtype() == DType::kF32, ErrorCode::kShape, "{}: {} must be F32 {}, found {} {}",
+              file.path().string(), name, shape, dtype_name(tensor.dtype()), tensor.shape());
+  return tensor;
+}
+
+}  // namespace
+
+void save_run_state(const ModelFiles& files, const RunState& state, const Json& run, const AdamW& optimizer) {
+  std::vector<NamedTensor> tensors;
+  for (size_t i = 0; i < optimizer.parameters().size(); ++i) {
+    const Parameter& parameter = *optimizer.parameters()[i];
+    tensors.push_back({parameter.name, parameter.var.value()});
+    tensors.push_back({"optimizer.m." + parameter.name, optimizer.first_moment(i)});
+    tensors.push_back({"optimizer.v." + parameter.name, optimizer.second_moment(i)});
+  }
+  write_safetensors(files.path(kResumeFile), tensors,
+                    {{"run", run.dump()}, {"step", std::to_string(state.step)}, {"loss_sum", hex_of(state.loss_sum)},
+                     {"loss_steps", std::to_string(state.loss_steps)}, {"best_step", std::to_string(state.best_step)},
+                     {"best_value", hex_of(state.best_value)}, {"best_metrics", state.best_metrics}, {"log", state.log}});
+}
+
+RunState load_run_state(const ModelFiles& files, const Json& run, AdamW& optimizer) {
+  const Path path = files.path(kResumeFile);
+  const SafetensorsFile file(path);
+  const auto text = [&](const char* key) -> const std::string& {
+    const auto found = file.metadata().find(key);
+    CLOZE_CHECK(found != file.metadata().end(), ErrorCode::kFormat, "{}: the entry \"{}\" is missing", path.string(), key);
+    return found->second;
+  };
+  const std::string differences = describe_differences(parse_json(text("run"), path.string()), run);
+  CLOZE_CHECK(differences.empty(), ErrorCode::kUsage,
+              "{}: the run was started with another configuration:\n{}Give the same options, or start anew with --overwrite",
+              path.string(), differences);
+  const auto whole = [&](const char* key) {
+    const Json value = parse_json(text(key), path.string());
+    CLOZE_CHECK(value.is_number_integer() && value.get<int64_t>() >= 0, ErrorCode::kFormat, "{}: \"{}\" is not a count", path.string(), key);
+    return value.get<int64_t>();
+  };
+  RunState state;
+  state.step = whole("step");
+  state.loss_steps = whole("loss_steps");
+  state.best_step = whole("best_step");
+  state.loss_sum = std::strtod(text("loss_sum").c_str(), nullptr);
+  state.best_value = std::strtod(text("best_value").c_str(), nullptr);
+  state.best_metrics = text("best_metrics");
+  state.log = text("log");
+  for (size_t i = 0; i < optimizer.parameters().size(); ++i) {
+    Parameter& parameter = *optimizer.parameters()[i];
+    // Copies: the file is replaced while the run goes on.
+    parameter.set(stored(file, parameter.name, parameter.shape).clone());
+    optimizer.first_moment(i).copy_from(stored(file, "optimizer.m." + parameter.name, parameter.shape));
+    optimizer.second_moment(i).copy_from(stored(file, "optimizer.v." + parameter.name, parameter.shape));
+  }
+  optimizer.restore(state.step);
+  return state;
+}
+
+}  // namespace cloze

@@ -1,0 +1,33 @@
+// resume.safetensors: the whole state of a run between two steps, in one file, replaced atomically.
+#pragma once
+
+#include <string>
+
+#include "cloze/base/json.h"
+#include "cloze/io/model_dir.h"
+#include "cloze/optim/adamw.h"
+
+namespace cloze {
+
+/// Where a run stands, beside its tensors.
+struct RunState {
+  int64_t step = 0;            ///< steps done
+  double loss_sum = 0;         ///< since the last evaluation
+  int64_t loss_steps = 0;
+  int64_t best_step = 0;       ///< 0: no evaluation yet
+  double best_value = 0;
+  std::string best_metrics;    ///< the best evaluation's line of metrics.jsonl
+  std::string log;             ///< metrics.jsonl so far
+};
+
+inline constexpr const char* kResumeFile = "resume.safetensors";
+inline constexpr const char* kRunFile = "run.json";
+inline constexpr const char* kLogFile = "metrics.jsonl";
+
+void save_run_state(const ModelFiles& files, const RunState& state, const Json& run, const AdamW& optimizer);
+
+/// Fills the optimizer's parameters and moments. Errors: kUsage where `run` differs from the file's, with the
+/// differences; kFormat, kNotFound, kShape for a file that is not of this run.
+RunState load_run_state(const ModelFiles& files, const Json& run, AdamW& optimizer);
+
+}  // namespace cloze
