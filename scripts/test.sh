@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs the tests.
+# Usage: scripts/test.sh [release|asan|tsan|all]   (default all)
+#   release  every test, optimised
+#   asan     the fast tests under AddressSanitizer and UndefinedBehaviorSanitizer
+#   tsan     what runs on several threads, under ThreadSanitizer
+set -euo pipefail
+cd "$(dirname "$0")/.."
+what=${1:-all}
+case $what in
+  release | asan | tsan | all) ;;
+  *) echo "usage: scripts/test.sh [release|asan|tsan|all]" >&2; exit 2 ;;
+esac
+scripts/setup.sh
+
+build() {
+  echo "== $1: building"
+  cmake --preset "$1" >/dev/null
+  cmake --build --preset "$1" | grep -vE '^\[[0-9]+/[0-9]+\] (Building|Linking)' || true
+  cmake --build --preset "$1" >/dev/null
+}
+wanted() { [ "$what" = all ] || [ "$what" = "$1" ]; }
+
+if wanted asan; then
+  build asan
+  echo "== asan: fast tests"
+  ctest --preset asan -L fast -j "$(nproc)" --quiet --output-log build/asan/tests.log ||
+    { tail -n 60 build/asan/tests.log; exit 1; }
+  tail -n 4 build/asan/tests.log
+fi
+if wanted tsan; then
+  build tsan
+  echo "== tsan: tests on several threads"
+  ctest --preset tsan -L fast -R '^(base|backend|task|train|cli)\.' -j 1 --quiet --output-log build/tsan/tests.log ||
+    { tail -n 60 build/tsan/tests.log; exit 1; }
+  tail -n 4 build/tsan/tests.log
+fi
+if wanted release; then
+  build release
+  echo "== release: all tests"
+  ctest --preset release -j "$(nproc)"
+fi
