@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 
@@ -102,10 +103,12 @@ std::optional<std::string_view> LineReader::next() {
 }
 
 AtomicFile::AtomicFile(Path path) : path_(std::move(path)) {
-  CLOZE_CHECK(!std::filesystem::is_directory(path_), ErrorCode::kIo,
+  std::error_code ignored;
+  CLOZE_CHECK(!std::filesystem::is_directory(path_, ignored), ErrorCode::kIo,
               "cannot write {}: a folder of that name stands there", path_.string());
+  static std::atomic<uint32_t> counter{0};
   temporary_ = path_;
-  temporary_ += fmt::format(".tmp-{}", ::getpid());
+  temporary_ += fmt::format(".tmp-{}-{}", ::getpid(), counter++);
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   CLOZE_CHECK(descriptor_ >= 0, ErrorCode::kIo, "cannot write {}: {}", path_.string(), std::strerror(errno));
 }
@@ -154,7 +157,7 @@ void write_file(const Path& path, std::string_view content) {
 void make_folder(const Path& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
-  CLOZE_CHECK(!error && std::filesystem::is_directory(path), ErrorCode::kIo, "cannot create the folder {}: {}",
+  CLOZE_CHECK(!error && std::filesystem::is_directory(path, error), ErrorCode::kIo, "cannot create the folder {}: {}",
               path.string(), error ? error.message() : "a file of that name stands there");
 }
 

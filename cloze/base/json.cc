@@ -60,10 +60,17 @@ Json parse_json(std::string_view text, std::string_view where, int max_depth) {
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   CLOZE_CHECK(nesting_depth(text) <= max_depth, ErrorCode::kFormat, "{}: JSON nested deeper than {} levels", where,
               max_depth);
+  // The parser takes NUL for the end and would not see what follows.
+  CLOZE_CHECK(text.find('\0') == std::string_view::npos, ErrorCode::kFormat, "{}: not valid JSON: a NUL byte at {}", where,
+              text.find('\0'));
   try {
     return Json::parse(text);
   } catch (const nlohmann::json::exception& error) {
-    fail(ErrorCode::kFormat, "{}: not valid JSON: {}", where, error.what());
+    // Its messages quote the input: broken UTF-8 and any length.
+    constexpr size_t kMostBytes = 300;
+    int64_t replaced = 0;
+    std::string reason = replace_invalid_utf8(std::string_view(error.what()).substr(0, kMostBytes), replaced);
+    fail(ErrorCode::kFormat, "{}: not valid JSON: {}", where, reason);
   }
 }
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "cloze/backend/backend.h"
 #include "cloze/base/json.h"
+#include "cloze/ops/ops.h"
 
 namespace cloze {
 

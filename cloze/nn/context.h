@@ -4,8 +4,8 @@
 #include <cmath>
 #include <cstdint>
 
-#include "cloze/backend/backend.h"
 #include "cloze/base/rng.h"
+#include "cloze/ops/ops.h"
 
 namespace cloze {
 

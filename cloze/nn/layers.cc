@@ -15,7 +15,7 @@ void Linear::collect(ParameterList& list) {
   list.push_back(&bias_);
 }
 
-void Linear::freeze() { prepared_ = backend().prepare(weight_.var.value()); }
+void Linear::freeze() { prepared_ = prepare_weight(weight_.var.value()); }
 
 LayerNorm::LayerNorm(const std::string& name, int64_t hidden, double eps)
     : gamma_{name + ".weight", {hidden}, Init::kOnes, Decay::kNo, {}},

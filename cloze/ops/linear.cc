@@ -2,6 +2,8 @@
 
 namespace cloze {
 
+std::unique_ptr<PreparedWeight> prepare_weight(const Tensor& weight) { return backend().prepare(weight); }
+
 // Backward: dpre = dy * activation'(pre); dx = dpre W; dW = dpre^T x; db = sum_T dpre.
 Var linear(const Var& x, const Var& weight, const Var& bias, Activation activation, const PreparedWeight* prepared) {
   const Shape &xs = x.value().shape(), &ws = weight.value().shape();

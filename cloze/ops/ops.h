@@ -14,6 +14,9 @@ namespace cloze {
 Var linear(const Var& x, const Var& weight, const Var& bias, Activation activation = Activation::kNone,
            const PreparedWeight* prepared = nullptr);
 
+/// The backend's own form of weight[M,K] for `linear`, or null; it must be made anew when the weight changes.
+std::unique_ptr<PreparedWeight> prepare_weight(const Tensor& weight);
+
 /// Self-attention of each sequence over its own tokens: q, k, v [T,H] -> [T,H], scaled by 1 / sqrt(H / heads).
 Var attention(const Var& q, const Var& k, const Var& v, const Tensor& offsets, int64_t heads, const Dropout& dropout);
 

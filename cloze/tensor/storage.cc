@@ -24,13 +24,12 @@ class Pool {
   void* take(int64_t size) {
     {
       const std::lock_guard lock(mutex_);
-      use_.current_bytes += size;
-      use_.peak_bytes = std::max(use_.peak_bytes, use_.current_bytes);
       std::vector<void*>& kept = free_[size];
       if (!kept.empty()) {
         void* block = kept.back();
         kept.pop_back();
         use_.cached_bytes -= size;
+        count(size);
         return block;
       }
     }
@@ -39,11 +38,9 @@ class Pool {
       trim();
       block = std::aligned_alloc(kAlignment, static_cast<size_t>(size));
     }
-    if (block == nullptr) {
-      const std::lock_guard lock(mutex_);
-      use_.current_bytes -= size;
-      throw std::bad_alloc();
-    }
+    if (block == nullptr) throw std::bad_alloc();
+    const std::lock_guard lock(mutex_);
+    count(size);
     return block;
   }
   void give(void* block, int64_t size) noexcept {
@@ -70,6 +67,11 @@ class Pool {
   }
 
  private:
+  /// A block is in use from now on; the lock is held.
+  void count(int64_t size) {
+    use_.current_bytes += size;
+    use_.peak_bytes = std::max(use_.peak_bytes, use_.current_bytes);
+  }
   std::mutex mutex_;
   std::map<int64_t, std::vector<void*>> free_;
   MemoryUse use_{};

@@ -101,7 +101,7 @@ Tensor Tensor::clone() const {
 void Tensor::copy_from(const Tensor& source) const {
   CLOZE_CHECK(source.shape_ == shape_ && source.dtype_ == dtype_, ErrorCode::kShape, "cannot copy {} {} into {} {}",
               dtype_name(source.dtype_), source.shape_, dtype_name(dtype_), shape_);
-  if (bytes() > 0) std::memcpy(data_, source.data_, static_cast<size_t>(bytes()));
+  if (bytes() > 0) std::memmove(data_, source.data_, static_cast<size_t>(bytes()));
 }
 
 void Tensor::set_zero() const {

@@ -1,0 +1,74 @@
+#include "cloze/io/model_dir.h"
+
+#include <algorithm>
+
+#include "cloze/base/error.h"
+#include "cloze/io/load_report.h"
+
+namespace cloze {
+namespace {
+
+constexpr size_t kMaxJsonBytes = size_t{16} << 20;
+constexpr const char* kExpected = "a model directory: config.json, vocab.txt (or tokenizer.json), model.safetensors";
+
+}  // namespace
+
+ModelFiles ModelFiles::open(const Path& dir) {
+  CLOZE_CHECK(!dir.empty(), ErrorCode::kUsage, "the model directory's name is empty; expected {}", kExpected);
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(dir, error);
+  CLOZE_CHECK(status.type() != std::filesystem::file_type::not_found, ErrorCode::kNotFound,
+              "there is no {}; expected {}. Cloze does not download models: give a folder on this machine",
+              dir.string(), kExpected);
+  CLOZE_CHECK(status.type() != std::filesystem::file_type::none, ErrorCode::kIo, "cannot read {}: {}", dir.string(),
+              error.message());
+  CLOZE_CHECK(std::filesystem::is_directory(status), ErrorCode::kUsage, "{} is a file; expected {}", dir.string(),
+              kExpected);
+  ModelFiles files(dir);
+  CLOZE_CHECK(!files.list().empty(), ErrorCode::kNotFound, "the folder {} is empty; expected {}", dir.string(),
+              kExpected);
+  return files;
+}
+
+ModelFiles ModelFiles::create(const Path& dir) {
+  make_folder(dir);
+  return ModelFiles(dir);
+}
+
+bool ModelFiles::has(std::string_view name) const {
+  std::error_code error;
+  return std::filesystem::exists(path(name), error);
+}
+
+Path ModelFiles::require(std::string_view name) const {
+  if (has(name)) return path(name);
+  const std::vector<std::string> present = list();
+  fail(ErrorCode::kNotFound, "no {} in {}, which holds {}; expected {}", name, dir_.string(),
+       present.empty() ? "nothing" : shorten_names(present), kExpected);
+}
+
+std::vector<std::string> ModelFiles::list() const {
+  std::error_code error;
+  std::vector<std::string> names;
+  std::filesystem::directory_iterator it(dir_, error);
+  for (; !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
+    names.push_back(it->path().filename().string());
+  }
+  CLOZE_CHECK(!error, ErrorCode::kIo, "cannot read the folder {}: {}", dir_.string(), error.message());
+  std::ranges::sort(names);
+  return names;
+}
+
+Json ModelFiles::read_json(std::string_view name) const {
+  const Path file = require(name);
+  Json value = parse_json(read_file(file, kMaxJsonBytes), file.string());
+  CLOZE_CHECK(value.is_object(), ErrorCode::kFormat, "{}: expected a JSON object, found {}", file.string(),
+              value.type_name());
+  return value;
+}
+
+void ModelFiles::write_json(std::string_view name, const Json& value) const {
+  write_file(path(name), dump_json(value));
+}
+
+}  // namespace cloze

@@ -1,0 +1,70 @@
+// The tensors of a model directory by name, whatever file they lie in and however the file spells the name.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "cloze/io/bert_names.h"
+#include "cloze/io/load_report.h"
+#include "cloze/io/safetensors.h"
+
+namespace cloze {
+
+/// Every `name` here may be spelled as canonical_bert_name() allows; it finds the tensor of the same canonical name.
+/// Not thread-safe: it keeps track of what was read.
+class Weights {
+ public:
+  /// Opens `dir`/model.safetensors, else the files of `dir`/model.safetensors.index.json; or `dir` itself if it is a
+  /// .safetensors file. Errors: kNotFound (with what was looked for and what lies there instead), kIo; kFormat for a
+  /// broken file, two tensors of one canonical name, or an index that its files do not bear out.
+  explicit Weights(const Path& dir);
+
+  /// The file or the index that was opened, for messages.
+  const Path& source() const { return source_; }
+  /// The file that holds `name`; source() if there is none.
+  const Path& file_of(std::string_view name) const;
+  bool has(std::string_view name) const { return lookup(name) != nullptr; }
+  /// The shape, without counting the tensor as read. Errors: kUnsupported for more than Shape::kMaxRank dimensions.
+  std::optional<Shape> shape_of(std::string_view name) const;
+  /// All names as they stand in the files, in their order.
+  std::vector<std::string> names() const;
+
+  /// The tensor, or nullopt. Floats come as f32: mapped if the file has f32 (aligned for it, no further), else
+  /// converted; other dtypes come as they are. Errors: kUnsupported.
+  std::optional<Tensor> find(std::string_view name);
+  /// The tensor, f32. Errors: kNotFound, kShape, kUnsupported (integers); they name file, tensor and both shapes.
+  Tensor get(std::string_view name, const Shape& shape);
+
+  /// What was not asked for so far, as named in the files; without, and only, the redundant names.
+  std::vector<std::string> unused() const { return report().unused; }
+  std::vector<std::string> ignored() const { return report().ignored; }
+  /// `initialised` is left empty.
+  LoadReport report() const;
+
+ private:
+  struct Entry {
+    size_t file;
+    const StoredTensor* stored;
+    std::string canonical;
+    bool read;
+  };
+  void open_file(const Path& path);
+  void open_shards(const Path& dir);
+  void add(size_t file, const StoredTensor& stored);
+  const Entry* lookup(std::string_view name) const;
+
+  Path source_;
+  std::vector<SafetensorsFile> files_;
+  std::vector<Entry> entries_;
+  std::unordered_map<std::string, size_t> by_canonical_;
+  std::vector<std::string> unlisted_;  ///< in a shard, but not in the index
+};
+
+/// Throws kValue if a float tensor holds NaN or infinities: how many of each, and where the first stands. Tensors of
+/// integers pass. `file` names the file in the message.
+void check_finite(const Tensor& tensor, std::string_view name, std::string_view file);
+
+}  // namespace cloze

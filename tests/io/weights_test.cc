@@ -1,0 +1,259 @@
+#include "cloze/io/weights.h"
+
+#include <limits>
+
+#include "io_testing.h"
+
+namespace cloze {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+Tensor row(std::vector<float> values) {
+  return Tensor::of<float>({static_cast<int64_t>(values.size())}, values);
+}
+
+void save(const TempDir& dir, const std::vector<NamedTensor>& tensors, std::string_view file = "model.safetensors") {
+  write_safetensors(dir / file, tensors);
+}
+
+TEST(CanonicalBertName, TableOfSpellings) {
+  const std::pair<const char*, const char*> kRows[] = {
+      {"bert.encoder.layer.0.attention.self.query.weight", "bert.encoder.layer.0.attention.self.query.weight"},
+      {"encoder.layer.0.attention.self.query.weight", "bert.encoder.layer.0.attention.self.query.weight"},
+      {"embeddings.word_embeddings.weight", "bert.embeddings.word_embeddings.weight"},
+      {"pooler.dense.bias", "bert.pooler.dense.bias"},
+      {"module.pooler.dense.bias", "bert.pooler.dense.bias"},
+      {"module.bert.pooler.dense.bias", "bert.pooler.dense.bias"},
+      {"module.classifier.weight", "classifier.weight"},
+      {"embeddings.LayerNorm.gamma", "bert.embeddings.LayerNorm.weight"},
+      {"bert.embeddings.LayerNorm.beta", "bert.embeddings.LayerNorm.bias"},
+      {"cls.predictions.transform.LayerNorm.gamma", "cls.predictions.transform.LayerNorm.weight"},
+      {"classifier.weight", "classifier.weight"},
+      {"qa_outputs.bias", "qa_outputs.bias"},
+      {"cls.seq_relationship.weight", "cls.seq_relationship.weight"},
+      {"my.gamma", "my.gamma"},
+      {"encoder", "encoder"},
+      {"", ""},
+  };
+  for (const auto& [spelled, canonical] : kRows) {
+    EXPECT_EQ(canonical_bert_name(spelled), canonical);
+    EXPECT_EQ(canonical_bert_name(canonical), canonical) << "canonical names stay";
+  }
+}
+
+TEST(Weights, NamesFindEachOtherWithAndWithoutPrefix) {
+  const TempDir dir;
+  save(dir, {{"embeddings.LayerNorm.gamma", row({1})},
+             {"module.bert.pooler.dense.bias", row({2})},
+             {"classifier.bias", row({3})}});
+  Weights weights(dir.path());
+  EXPECT_THAT(weights.get("bert.embeddings.LayerNorm.weight", {1}).values<float>(), ElementsAre(1));
+  EXPECT_THAT(weights.get("embeddings.LayerNorm.weight", {1}).values<float>(), ElementsAre(1));
+  EXPECT_THAT(weights.get("bert.pooler.dense.bias", {1}).values<float>(), ElementsAre(2));
+  EXPECT_THAT(weights.get("classifier.bias", {1}).values<float>(), ElementsAre(3));
+  EXPECT_FALSE(weights.has("bert.classifier.bias"));
+  EXPECT_THAT(weights.names(),
+              ElementsAre("embeddings.LayerNorm.gamma", "module.bert.pooler.dense.bias", "classifier.bias"));
+}
+
+TEST(Weights, TwoSpellingsOfOneNameAreRefused) {
+  const TempDir dir;
+  save(dir, {{"pooler.dense.bias", row({1})}, {"bert.pooler.dense.bias", row({2})}});
+  expect_error(ErrorCode::kFormat,
+               {"model.safetensors: tensors \"pooler.dense.bias\" and \"bert.pooler.dense.bias\" are two spellings of "
+                "\"bert.pooler.dense.bias\""},
+               [&] { Weights weights(dir.path()); });
+}
+
+TEST(Weights, FloatsComeAsF32MappedIfTheyAre) {
+  const TempDir dir;
+  const Tensor half(Shape({2}), DType::kF16);
+  half.data<uint16_t>()[0] = 0x3C00;
+  half.data<uint16_t>()[1] = 0xC000;
+  save(dir, {{"f64", Tensor::of<double>({1}, {0.5})},
+             {"f32", row({1, 2})},
+             {"f16", half},
+             {"bf16", Tensor::of<uint16_t>({1}, {0x4000})},
+             {"i64", Tensor::of<int64_t>({1}, {7})}});
+  Weights weights(dir.path());
+  EXPECT_THAT(weights.get("f64", {1}).values<float>(), ElementsAre(0.5f));
+  EXPECT_THAT(weights.get("f16", {2}).values<float>(), ElementsAre(1.0f, -2.0f));
+  EXPECT_THAT(weights.get("bf16", {1}).values<float>(), ElementsAre(2.0f));
+  EXPECT_EQ(weights.get("f32", {2}).raw(), weights.get("f32", {2}).raw()) << "f32 is not copied";
+  EXPECT_THAT(weights.find("i64")->values<int64_t>(), ElementsAre(7));
+  expect_error(ErrorCode::kUnsupported, {"model.safetensors: tensor \"i64\" has dtype I64, expected floats"},
+               [&] { (void)weights.get("i64", {1}); });
+}
+
+TEST(Weights, ErrorsNameFileTensorAndBothShapes) {
+  const TempDir dir;
+  save(dir, {{"pooler.dense.weight", Tensor::zeros({2, 3}, DType::kF32)}});
+  Weights weights(dir.path());
+  expect_error(ErrorCode::kShape,
+               {"model.safetensors: tensor \"pooler.dense.weight\" has shape [2, 3], expected [3, 2]"}, [&] {
+                 (void)weights.get("bert.pooler.dense.weight", {3, 2});
+               });
+  EXPECT_THAT(weights.unused(), ElementsAre("pooler.dense.weight")) << "a refused tensor is not a read one";
+  expect_error(ErrorCode::kNotFound,
+               {"model.safetensors: no tensor \"bert.pooler.dense.bias\" (expected shape [3]) among its 1"},
+               [&] { (void)weights.get("bert.pooler.dense.bias", {3}); });
+  EXPECT_FALSE(weights.find("bert.pooler.dense.bias").has_value());
+}
+
+TEST(Weights, ShapeOfDoesNotCountAsReading) {
+  const TempDir dir;
+  save(dir, {{"classifier.weight", Tensor::zeros({2, 3}, DType::kF32)}});
+  const Weights weights(dir.path());
+  EXPECT_EQ(weights.shape_of("classifier.weight"), Shape({2, 3}));
+  EXPECT_FALSE(weights.shape_of("classifier.bias").has_value());
+  EXPECT_THAT(weights.unused(), ElementsAre("classifier.weight"));
+}
+
+TEST(Weights, ReportsWhatWasReadLeftAndHarmless) {
+  const TempDir dir;
+  save(dir, {{"bert.embeddings.position_ids", Tensor::of<int64_t>({1}, {0})},
+             {"embeddings.token_type_ids", Tensor::of<int64_t>({1}, {0})},
+             {"cls.predictions.decoder.weight", row({1})},
+             {"module.cls.predictions.decoder.bias", row({1})},
+             {"cls.predictions.bias", row({1})},
+             {"classifier.bias", row({1})},
+             {"fixture", row({1})}});
+  Weights weights(dir.path());
+  (void)weights.get("classifier.bias", {1});
+  EXPECT_THAT(weights.unused(), ElementsAre("cls.predictions.bias", "fixture"));
+  EXPECT_THAT(weights.ignored(), ElementsAre("bert.embeddings.position_ids", "embeddings.token_type_ids",
+                                             "cls.predictions.decoder.weight", "module.cls.predictions.decoder.bias"));
+  EXPECT_THAT(weights.report().read, ElementsAre("classifier.bias"));
+  (void)weights.find("cls.predictions.decoder.weight");
+  EXPECT_THAT(weights.report().read, ElementsAre("cls.predictions.decoder.weight", "classifier.bias"))
+      << "whoever asks for a redundant tensor has read it";
+}
+
+TEST(Weights, OpensOneFile) {
+  const TempDir dir;
+  save(dir, {{"a", row({4})}}, "other.safetensors");
+  Weights weights(dir / "other.safetensors");
+  EXPECT_THAT(weights.get("a", {1}).values<float>(), ElementsAre(4));
+  EXPECT_EQ(weights.source(), dir / "other.safetensors");
+}
+
+class ShardedWeights : public ::testing::Test {
+ protected:
+  void index(std::string_view map) {
+    write_file(dir_ / "model.safetensors.index.json", fmt::format(R"({{"metadata":{{}},"weight_map":{}}})", map));
+  }
+  TempDir dir_;
+};
+
+TEST_F(ShardedWeights, ReadsAllFiles) {
+  save(dir_, {{"bert.pooler.dense.bias", row({1})}, {"stray", row({0})}}, "model-00001-of-00002.safetensors");
+  save(dir_, {{"classifier.bias", row({2, 3})}}, "model-00002-of-00002.safetensors");
+  index(
+      R"({"bert.pooler.dense.bias":"model-00001-of-00002.safetensors","classifier.bias":"model-00002-of-00002.safetensors"})");
+  Weights weights(dir_.path());
+  EXPECT_THAT(weights.get("pooler.dense.bias", {1}).values<float>(), ElementsAre(1));
+  EXPECT_THAT(weights.get("classifier.bias", {2}).values<float>(), ElementsAre(2, 3));
+  EXPECT_EQ(weights.file_of("classifier.bias"), dir_ / "model-00002-of-00002.safetensors");
+  EXPECT_EQ(weights.file_of("none"), dir_ / "model.safetensors.index.json");
+  EXPECT_THAT(weights.unused(), ElementsAre("stray")) << "what the index does not list is not passed over silently";
+  expect_error(ErrorCode::kShape, {"model-00002-of-00002.safetensors: tensor \"classifier.bias\""},
+               [&] { (void)weights.get("classifier.bias", {1}); });
+}
+
+TEST_F(ShardedWeights, RefusesAnIndexThatTheFilesDoNotBearOut) {
+  save(dir_, {{"a", row({1})}}, "1.safetensors");
+  save(dir_, {{"module.a", row({1})}}, "2.safetensors");
+  index(R"({"a":"1.safetensors","b":"1.safetensors"})");
+  expect_error(ErrorCode::kFormat,
+               {"index.json: tensor \"b\" is said to be in \"1.safetensors\", which does not hold it"},
+               [&] { Weights weights(dir_.path()); });
+  index(R"({"a":"3.safetensors"})");
+  expect_error(ErrorCode::kNotFound,
+               {"index.json: the file \"3.safetensors\" that it names (for tensor \"a\") is not there"},
+               [&] { Weights weights(dir_.path()); });
+  index(fmt::format(R"({{"a":"{}"}})", std::string(5000, 'n')));
+  expect_error(ErrorCode::kNotFound, {"nnn...nnn"}, [&] { Weights weights(dir_.path()); });
+  index(R"({"a":"../1.safetensors"})");
+  expect_error(ErrorCode::kFormat, {"not a plain file name"}, [&] { Weights weights(dir_.path()); });
+  index(R"({"a":"1.safetensors","module.a":"2.safetensors"})");
+  expect_error(ErrorCode::kFormat, {"tensors \"a\" and \"module.a\" are two spellings of \"a\""},
+               [&] { Weights weights(dir_.path()); });
+}
+
+TEST_F(ShardedWeights, TheSingleFileWinsOverTheIndex) {
+  save(dir_, {{"a", row({1})}});
+  index(R"({"b":"none.safetensors"})");
+  EXPECT_TRUE(Weights(dir_.path()).has("a"));
+}
+
+TEST(Weights, SaysWhatWasLookedForAndWhatLiesThere) {
+  const TempDir dir;
+  write_file(dir / "config.json", "{}");
+  expect_error(
+      ErrorCode::kNotFound,
+      {"no weights in", "looked for model.safetensors and model.safetensors.index.json; the folder holds config.json"},
+      [&] { Weights weights(dir.path()); });
+  write_file(dir / "pytorch_model.bin", "");
+  expect_error(ErrorCode::kNotFound,
+               {"it has pytorch_model.bin, a format that Cloze does not read yet: convert it to safetensors"},
+               [&] { Weights weights(dir.path()); });
+  std::filesystem::remove(dir / "pytorch_model.bin");
+  write_file(dir / "bert_model.ckpt.index", "");
+  expect_error(ErrorCode::kNotFound, {"it has bert_model.ckpt.index, a format"}, [&] { Weights weights(dir.path()); });
+}
+
+TEST(LoadReport, TextShortensLayersAndLongLists) {
+  LoadReport report;
+  for (int layer = 0; layer < 12; ++layer)
+    report.unused.push_back(fmt::format("bert.encoder.layer.{}.output.dense.bias", layer));
+  report.unused.push_back("fixture.A");
+  report.read = {"a"};
+  report.initialised = {"classifier.weight", "classifier.bias"};
+  report.ignored = {"embeddings.position_ids"};
+  EXPECT_EQ(
+      report.text(),
+      "1 tensor read. 2 initialised anew, not in the file: classifier.weight, classifier.bias. 13 in the file but not "
+      "used: bert.encoder.layer.*.output.dense.bias (12), fixture.A. 1 left out because the model does not need them: "
+      "embeddings.position_ids.");
+  EXPECT_EQ(LoadReport{}.text(), "0 tensors read.");
+  EXPECT_EQ(shorten_names({"a", "b", "x.1", "x.2", "c"}, 2), "a, b and 3 more");
+  EXPECT_EQ(shorten_names({"l.1.w", "l.10.w", "l.1a.w"}), "l.*.w (2), l.1a.w");
+}
+
+TEST(LoadReport, JsonHoldsAllNames) {
+  const LoadReport report{.read = {"r"}, .initialised = {}, .unused = {"u", "v"}, .ignored = {"i"}};
+  EXPECT_EQ(report.json().dump(), R"({"read":["r"],"initialised":[],"unused":["u","v"],"ignored":["i"]})");
+}
+
+TEST(CheckFinite, CountsAndNamesTheFirst) {
+  constexpr float kInf = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
+  std::vector<float> values(60, 3e38f);
+  EXPECT_NO_THROW(check_finite(Tensor::of({6, 10}, values), "w", "f"));
+  values[23] = kInf;
+  values[41] = kNan;
+  values[59] = -kInf;
+  expect_error(ErrorCode::kValue,
+               {"m.safetensors: tensor \"w\" of shape [6, 10] holds 1 NaN and 2 infinite values, the first at [2, 3]"},
+               [&] {
+                 check_finite(Tensor::of({6, 10}, values), "w", "m.safetensors");
+               });
+}
+
+TEST(CheckFinite, FindsASingleOneAtEveryPlaceAndInEveryFloatType) {
+  for (size_t at = 0; at < 37; ++at) {
+    std::vector<float> values(37, -1.0f);
+    values[at] = -std::numeric_limits<float>::infinity();
+    expect_error(ErrorCode::kValue, {fmt::format("the first at [{}]", at)},
+                 [&] { check_finite(row(values), "w", "f"); });
+  }
+  expect_error(ErrorCode::kValue, {"1 NaN"},
+               [] { check_finite(Tensor::of<double>({}, {std::numeric_limits<double>::quiet_NaN()}), "w", "f"); });
+  expect_error(ErrorCode::kValue, {"1 infinite"}, [] { check_finite(Tensor::of<uint16_t>({1}, {0x7F80}), "w", "f"); });
+  EXPECT_NO_THROW(check_finite(Tensor::of<int64_t>({1}, {-1}), "w", "f"));
+  EXPECT_NO_THROW(check_finite(Tensor(Shape({0}), DType::kF32), "w", "f"));
+}
+
+}  // namespace
+}  // namespace cloze
