@@ -1,0 +1,213 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "cases.h"
+#include "cloze/backend/random16.h"
+
+namespace cloze::test {
+namespace {
+
+struct AttentionCase {
+  std::vector<int64_t> lengths;
+  int64_t N, D;
+  Dropout dropout = {};
+  bool lse = true;
+  double sharpness = 1;  ///< times 1 / sqrt(D)
+  std::string label = {};
+
+  int64_t T() const { return std::reduce(lengths.begin(), lengths.end()); }
+  int64_t H() const { return N * D; }
+  double scale() const { return sharpness / std::sqrt(static_cast<double>(D)); }
+  /// Multiplications and additions of one product of the size of q k^T.
+  double product_flops() const {
+    double squares = 0;
+    for (const int64_t length : lengths) squares += double(length) * double(length);
+    return 2 * squares * double(H());
+  }
+  std::string name() const {
+    const std::string which = label.empty() ? fmt::format("S{}", fmt::join(lengths, ",")) : label;
+    return fmt::format("{}_N{}_D{}_drop{}_sharp{}{}", which, N, D, dropout.threshold, sharpness, lse ? "_lse" : "");
+  }
+};
+
+constexpr Dropout kDrop{.threshold = 6554, .site = 3, .key = 42};
+constexpr Dropout kDropHalf{.threshold = 32768, .site = 0xFFFFFFFF, .key = 0xFEDCBA9876543210};
+constexpr Dropout kDropMost{.threshold = 58982, .site = 17, .key = 7};
+
+struct Inputs {
+  Tensor q, k, v, offsets;
+};
+
+/// Calls work(query row, key row, head, key's place in its sequence) for every pair that attends, with indices of rows.
+template <class Work>
+void for_pairs(const AttentionCase& c, Work work) {
+  int64_t begin = 0;
+  for (const int64_t length : c.lengths) {
+    for (int64_t n = 0; n < c.N; ++n)
+      for (int64_t i = begin; i < begin + length; ++i)
+        for (int64_t j = begin; j < begin + length; ++j) work(i, j, n, j - begin);
+    begin += length;
+  }
+}
+
+double dot_columns(const AttentionCase& c, const Tensor& a, int64_t i, const Tensor& b, int64_t j, int64_t n) {
+  const double *x = a.data<double>() + i * c.H() + n * c.D, *y = b.data<double>() + j * c.H() + n * c.D;
+  return std::inner_product(x, x + c.D, y, 0.0);
+}
+
+/// By how much a probability may be off, in roundings: kappa[T,N] = 2 + 2 max_j scale sum_d |q_d k_jd|, since the error
+/// of a score is the relative error of its exponential.
+Tensor probability_errors(const AttentionCase& c, const Inputs& in) {
+  const Tensor q = absolute(in.q), k = absolute(in.k), kappa = Tensor::full({c.T(), c.N}, DType::kF64, 2);
+  for_pairs(c, [&](int64_t i, int64_t j, int64_t n, int64_t) {
+    double& worst = kappa.data<double>()[i * c.N + n];
+    worst = std::max(worst, 2 + 2 * c.scale() * dot_columns(c, q, i, k, j, n));
+  });
+  return kappa;
+}
+
+AttentionArgs exact_forward(const AttentionCase& c, const Inputs& in) {
+  const AttentionArgs args{.q = in.q,
+                           .k = in.k,
+                           .v = in.v,
+                           .offsets = in.offsets,
+                           .heads = c.N,
+                           .scale = c.scale(),
+                           .dropout = c.dropout,
+                           .y = zeros_f64({c.T(), c.H()}),
+                           .lse = zeros_f64({c.T(), c.N})};
+  ref_backend().attention(args);
+  return args;
+}
+
+Inputs random_inputs(const AttentionCase& c, CallBuilder& b) {
+  const Shape shape = {c.T(), c.H()};
+  return {b.normal(shape), b.normal(shape), b.normal(shape), offsets_of(c.lengths)};
+}
+
+void build_attention(const AttentionCase& c, CallBuilder& b) {
+  const Inputs in = random_inputs(c, b);
+  const AttentionArgs args{.q = b.input(in.q),
+                           .k = b.input(in.k),
+                           .v = b.input(in.v),
+                           .offsets = b.input(in.offsets),
+                           .heads = c.N,
+                           .scale = c.scale(),
+                           .dropout = c.dropout,
+                           .y = b.output("y", {c.T(), c.H()}),
+                           .lse = c.lse ? b.output("lse", {c.T(), c.N}) : Tensor()};
+  b.call.run = [=](const Backend& backend) { backend.attention(args); };
+  b.call.magnitudes = [=] {  // y: kappa sum_j m p_j |v_j|;  lse: kappa + |lse|
+    const Tensor kappa = probability_errors(c, in);
+    const AttentionArgs exact = exact_forward(c, {in.q, in.k, absolute(in.v), in.offsets});
+    const auto kappa_of = [&](int64_t i) { return kappa.data<double>()[i / c.D]; };
+    std::vector<Tensor> magnitudes = {mapped(exact.y, [&](double y, int64_t i) { return y * kappa_of(i); })};
+    if (c.lse)
+      magnitudes.push_back(
+          mapped(exact.lse, [&](double lse, int64_t i) { return kappa.data<double>()[i] + std::abs(lse); }));
+    return magnitudes;
+  };
+}
+
+/// The formulas of the backward pass with every term's absolute value: dp <= m |dy||v|, D <= |dy||y|,
+/// ds <= kappa p (dp + D), and p itself wrong by kappa = 2 + |lse| + 2 max scale |q||k|.
+std::vector<Tensor> backward_magnitudes(const AttentionCase& c, const Inputs& in, const AttentionArgs& exact,
+                                        const Tensor& dy) {
+  const Tensor q = absolute(in.q), k = absolute(in.k), v = absolute(in.v), abs_dy = absolute(dy), y = absolute(exact.y);
+  const Tensor kappa = probability_errors(c, in);
+  const std::vector<Tensor> out = {zeros_f64(q.shape()), zeros_f64(q.shape()), zeros_f64(q.shape())};
+  const auto add = [&](double factor, const Tensor& x, int64_t from, const Tensor& sum, int64_t to, int64_t n) {
+    for (int64_t d = n * c.D; d < (n + 1) * c.D; ++d)
+      sum.data<double>()[to * c.H() + d] += factor * x.data<double>()[from * c.H() + d];
+  };
+  Random16 random(c.dropout);
+  for_pairs(c, [&](int64_t i, int64_t j, int64_t n, int64_t place) {
+    const int64_t at = i * c.N + n;
+    const double lse = exact.lse.data<double>()[at], m = c.dropout.active() ? random.factor(at * 65536 + place) : 1;
+    const double p = std::exp(c.scale() * dot_columns(c, in.q, i, in.k, j, n) - lse);
+    const double wrong = p * (kappa.data<double>()[at] + std::abs(lse));
+    const double ds = wrong * (m * dot_columns(c, abs_dy, i, v, j, n) + dot_columns(c, abs_dy, i, y, i, n));
+    add(c.scale() * ds, k, j, out[0], i, n);
+    add(c.scale() * ds, q, i, out[1], j, n);
+    add(m * wrong, abs_dy, i, out[2], j, n);
+  });
+  return out;
+}
+
+void build_attention_backward(const AttentionCase& c, CallBuilder& b) {
+  const Inputs in = random_inputs(c, b);
+  const Tensor dy = b.normal({c.T(), c.H()});
+  const AttentionArgs exact = exact_forward(c, in);
+  const AttentionBackwardArgs args{.q = b.input(in.q),
+                                   .k = b.input(in.k),
+                                   .v = b.input(in.v),
+                                   .offsets = b.input(in.offsets),
+                                   .y = b.saved(exact.y),
+                                   .lse = b.saved(exact.lse),
+                                   .dy = b.input(dy),
+                                   .heads = c.N,
+                                   .scale = c.scale(),
+                                   .dropout = c.dropout,
+                                   .dq = b.output("dq", {c.T(), c.H()}),
+                                   .dk = b.output("dk", {c.T(), c.H()}),
+                                   .dv = b.output("dv", {c.T(), c.H()})};
+  b.call.run = [=](const Backend& backend) { backend.attention_backward(args); };
+  b.call.magnitudes = [=] { return backward_magnitudes(c, in, exact, dy); };
+  b.call.forward = [=] { return exact_forward(c, in).y; };
+  b.call.dy = dy;
+  b.call.gradients = {{in.q, args.dq}, {in.k, args.dk}, {in.v, args.dv}};
+}
+
+std::vector<AttentionCase> shapes() {
+  std::vector<AttentionCase> all = {
+      {{}, 2, 8},
+      {{0}, 2, 8},
+      {{0, 0, 0}, 1, 3, kDrop},
+      {{1}, 1, 1},
+      {{1, 1, 1}, 3, 5, kDrop},
+      {{2}, 1, 2},
+      {{13}, 4, 32, kDropHalf},
+      {{33, 7}, 3, 13},
+      {{65, 1, 0, 127}, 2, 33, kDrop},
+      {{128, 128}, 12, 64},
+      {{31, 9, 17, 64}, 4, 64, kDropMost},
+      {{0, 1, 2, 17, 64, 130, 512}, 2, 64},
+      {{0, 1, 2, 17, 64, 130, 512}, 2, 48, kDrop},
+      {{512, 130, 64, 17, 2, 1, 0}, 1, 80},
+      {{64, 15, 16, 48}, 12, 32, kDrop, false},
+      {{5, 0, 40}, 2, 16, {}, false},
+      {{40, 12}, 2, 64, {}, true, 8},  // scores beyond exp's range in f32: the maximum must be subtracted
+      {{40, 12}, 2, 64, kDrop, true, 40},
+  };
+  for (int64_t D = 1; D <= 32; ++D) all.push_back({{5, 0, 1, 17}, 2, D, D % 2 == 0 ? kDrop : Dropout{}, D % 3 != 0});
+  for (const int64_t D : {48, 64, 80}) all.push_back({{5, 0, 1, 17}, 2, D, kDropHalf});
+  // Element numbers of dropout beyond 2^32, and block numbers beyond 2^32.
+  std::vector<int64_t> many(700);
+  for (size_t i = 0; i < many.size(); ++i) many[i] = static_cast<int64_t>(i % 7);
+  all.push_back({many, 32, 1, kDropHalf, true, 1, "700sequences"});
+  all.push_back({std::vector<int64_t>(550, 2), 512, 1, kDrop, true, 1, "550sequences"});
+  return all;
+}
+
+}  // namespace
+
+std::vector<Case> attention_cases() {
+  std::vector<Case> cases;
+  for (const AttentionCase& c : shapes())
+    cases.push_back(
+        {.kernel = "attention", .name = c.name(), .flops = 2 * c.product_flops(), .build = [c](CallBuilder& b) {
+           build_attention(c, b);
+         }});
+  for (const AttentionCase& c : shapes())
+    cases.push_back({.kernel = "attention_backward",
+                     .name = c.name(),
+                     .flops = 5 * c.product_flops(),
+                     .build = [c](CallBuilder& b) { build_attention_backward(c, b); }});
+  return cases;
+}
+
+}  // namespace cloze::test

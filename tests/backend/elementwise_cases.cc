@@ -1,0 +1,120 @@
+// adamw, add_into, scale, sum_squares.
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "cases.h"
+
+namespace cloze::test {
+namespace {
+
+struct AdamWCase {
+  Shape shape;
+  int64_t step;
+  double decay = 0.01, grad_scale = 1, beta2 = 0.999;
+  std::string name() const {
+    return fmt::format("{}_step{}_decay{}_scale{}_beta{}", shape, step, decay, grad_scale, beta2);
+  }
+};
+const AdamWCase kAdamWCases[] = {
+    {{0}, 1},
+    {{1}, 1},
+    {{7}, 2, 0},
+    {{33, 65}, 1},
+    {{127}, 10, 0.01, 0.37},
+    {{4096}, 1000, 0.1},
+    {{13, 1001}, 100000},
+    {{127}, 3, 0.01, 1, 0.98},
+};
+
+void build_adamw(const AdamWCase& c, CallBuilder& b) {
+  // At the first step m and v are 0. Elements without gradient must not move but by decay.
+  const double past = c.step > 1 ? 1 : 0;
+  const Tensor param = b.normal(c.shape), m = b.normal(c.shape, 0.1 * past);
+  const Tensor grad = mapped(b.normal(c.shape), [](double value, int64_t i) { return i % 5 == 3 ? 0 : value; });
+  const Tensor v = mapped(b.normal(c.shape, 0.3 * past),
+                          [](double value, int64_t) { return static_cast<double>(static_cast<float>(value * value)); });
+  const AdamWArgs args{.param = b.in_place("param", param),
+                       .grad = b.input(grad),
+                       .m = b.in_place("m", m),
+                       .v = b.in_place("v", v),
+                       .grad_scale = c.grad_scale,
+                       .lr = 3e-3,
+                       .beta1 = 0.9,
+                       .beta2 = c.beta2,
+                       .eps = 1e-6,
+                       .decay = c.decay,
+                       .step = c.step};
+  b.call.run = [=](const Backend& backend) { backend.adamw(args); };
+  b.call.magnitudes = [=] {  // |m| and v as sums of absolute values, and the step made of them
+    const double step = static_cast<double>(c.step);
+    const Tensor ms = mapped(m, [&](double value, int64_t i) {
+      return 0.9 * std::abs(value) + 0.1 * std::abs(c.grad_scale * grad.data<double>()[i]);
+    });
+    const Tensor vs = mapped(v, [&](double value, int64_t i) {
+      return c.beta2 * value + (1 - c.beta2) * std::pow(c.grad_scale * grad.data<double>()[i], 2);
+    });
+    const Tensor params = mapped(param, [&](double value, int64_t i) {
+      const double denominator = std::sqrt(vs.data<double>()[i] / (1 - std::pow(c.beta2, step))) + 1e-6;
+      return std::abs(value) + 3e-3 / (1 - std::pow(0.9, step)) * ms.data<double>()[i] / denominator;
+    });
+    return std::vector<Tensor>{params, ms, vs};
+  };
+}
+
+const Shape kShapes[] = {{0}, {1}, {7}, {13, 33}, {65, 127}, {2, 128, 3, 5}, {4095}, {4097}, {192, 768}, {100001}};
+
+void build_add_into(const Shape& shape, CallBuilder& b) {
+  const Tensor x = b.normal(shape), y = b.normal(shape);
+  const AddIntoArgs args{.x = b.input(x), .y = b.in_place("y", y)};
+  b.call.run = [=](const Backend& backend) { backend.add_into(args); };
+  b.call.magnitudes = [=] {
+    return std::vector<Tensor>{
+        mapped(x, [&](double value, int64_t i) { return std::abs(value) + std::abs(y.data<double>()[i]); })};
+  };
+}
+
+void build_scale(const Shape& shape, CallBuilder& b) {
+  const Tensor x = b.normal(shape);
+  const ScaleArgs args{.x = b.in_place("x", x), .factor = 0.1};
+  b.call.run = [=](const Backend& backend) { backend.scale(args); };
+  b.call.magnitudes = [=] { return std::vector<Tensor>{absolute(x)}; };
+}
+
+void build_sum_squares(const Shape& shape, CallBuilder& b) {
+  const Tensor x = b.normal(shape, 1, 0.5);
+  const Tensor argument = b.input(x), sum = b.output_f64("sum", {1});
+  b.call.run = [=](const Backend& backend) { sum.data<double>()[0] = backend.sum_squares(argument); };
+  b.call.magnitudes = [=] {  // f64 inside, in f32 calls too: 1e-14 of itself, where ulps is 1
+    const Tensor exact = zeros_f64({1});
+    exact.data<double>()[0] = ref_backend().sum_squares(x) * 1e-14 * 0x1.0p24;
+    return std::vector<Tensor>{exact};
+  };
+}
+
+}  // namespace
+
+std::vector<Case> elementwise_cases() {
+  std::vector<Case> cases;
+  for (const AdamWCase& c : kAdamWCases)
+    cases.push_back(
+        {.kernel = "adamw", .name = c.name(), .flops = 14.0 * double(c.shape.elements()), .build = [c](CallBuilder& b) {
+           build_adamw(c, b);
+         }});
+  struct Kernel {
+    const char* name;
+    double flops, ulps;
+    void (*build)(const Shape&, CallBuilder&);
+  };
+  for (const Kernel& kernel : {Kernel{"add_into", 1, 1, build_add_into}, Kernel{"scale", 1, 2, build_scale},
+                               Kernel{"sum_squares", 2, 1, build_sum_squares}})
+    for (const Shape& shape : kShapes)
+      cases.push_back({.kernel = kernel.name,
+                       .name = shape.to_string(),
+                       .flops = kernel.flops * double(shape.elements()),
+                       .ulps = kernel.ulps,
+                       .build = [shape, kernel](CallBuilder& b) { kernel.build(shape, b); }});
+  return cases;
+}
+
+}  // namespace cloze::test

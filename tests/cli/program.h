@@ -1,0 +1,58 @@
+// Runs the built program as a user would.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include "cloze/base/file.h"
+
+namespace cloze::test {
+
+struct Outcome {
+  int exit_code;
+  std::string out, err;
+};
+
+/// A folder that goes away with the test.
+class Workplace {
+ public:
+  Workplace() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "cloze-cli-XXXXXX").string();
+    if (::mkdtemp(pattern.data()) == nullptr) std::abort();
+    dir_ = pattern;
+  }
+  ~Workplace() { std::filesystem::remove_all(dir_); }
+  Path operator/(const std::string& name) const { return dir_ / name; }
+  Path write(const std::string& name, const std::string& content) const {
+    write_file(dir_ / name, content);
+    return dir_ / name;
+  }
+
+  /// `arguments` as in a shell; `input` is stdin.
+  Outcome cloze(const std::string& arguments, const std::string& input = "") const {
+    write("stdin", input);
+    const std::string command = "'" CLOZE_BINARY "' " + arguments + " <'" + (dir_ / "stdin").string() + "' >'" +
+                                (dir_ / "stdout").string() + "' 2>'" + (dir_ / "stderr").string() + "'";
+    const int status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(dir_ / "stdout"), read_file(dir_ / "stderr")};
+  }
+
+ private:
+  Path dir_;
+};
+
+inline std::string sample(const std::string& name) { return std::string(CLOZE_SOURCE_DIR "/samples/") + name; }
+
+/// A small model trained for a moment on the English samples.
+inline std::string quick_training(const std::string& output, const std::string& more = "") {
+  return "finetune --task text-classification --from-scratch --vocab " + sample("vocab_en.txt") +
+         " --layers 1 --hidden 32 --heads 2 --train " + sample("reviews_en.train.tsv") +
+         " --epochs 2 --batch-size 32 --learning-rate 1e-3 --output " + output + " " + more;
+}
+
+}  // namespace cloze::test

@@ -1,0 +1,115 @@
+// Batches of rows, lengths, and the errors of text-classification.
+#include <gtest/gtest.h>
+
+#include "cloze/task/batches.h"
+#include "cloze/task/task.h"
+
+namespace cloze {
+namespace {
+
+Tokenizer tokenizer() { return Tokenizer::from_vocabulary(Vocabulary::load(CLOZE_SOURCE_DIR "/samples/vocab_en.txt")); }
+
+TextExample row(std::string text, std::optional<std::string> pair = std::nullopt) {
+  TextExample example;
+  example.text = std::move(text);
+  example.text_pair = std::move(pair);
+  return example;
+}
+
+TEST(EncodeRows, PairsHaveSegmentsAndLongRowsAreCut) {
+  const TextExample rows[] = {row("good"), row("good", "bad"), row(std::string(5000, '!'))};
+  const auto encoded = encode_rows(tokenizer(), rows, 64);
+  EXPECT_EQ(encoded[0].segments, std::vector<int32_t>(encoded[0].ids.size(), 0));
+  EXPECT_EQ(encoded[0].dropped, 0);
+  EXPECT_EQ(encoded[1].segments.front(), 0);
+  EXPECT_EQ(encoded[1].segments.back(), 1);
+  EXPECT_EQ(encoded[2].ids.size(), 64u);
+  EXPECT_EQ(encoded[2].dropped, 5000 + 2 - 64);
+}
+
+TEST(TokenBatches, CoverAllRowsInOrderAndStayBounded) {
+  std::vector<EncodedRow> rows(100);
+  for (size_t i = 0; i < rows.size(); ++i) rows[i].ids.resize(i % 7 == 0 ? 3000 : 50);
+  size_t next = 0;
+  for (const auto& [begin, end] : token_batches(rows)) {
+    EXPECT_EQ(begin, next);
+    ASSERT_LT(begin, end);
+    size_t tokens = 0;
+    for (size_t i = begin; i < end; ++i) tokens += rows[i].ids.size();
+    EXPECT_TRUE(tokens <= 4096 || end == begin + 1);
+    next = end;
+  }
+  EXPECT_EQ(next, rows.size());
+  EXPECT_TRUE(token_batches({}).empty());
+}
+
+TEST(UsableLength, IsHeldAgainstTheModel) {
+  BertConfig config;
+  EXPECT_EQ(usable_length(tokenizer(), config, 0), 512);
+  EXPECT_EQ(usable_length(tokenizer(), config, 128), 128);
+  EXPECT_THROW(usable_length(tokenizer(), config, 513), Error);
+  EXPECT_THROW(usable_length(tokenizer(), config, 2), Error);
+}
+
+TEST(CheckVocabulary, RefusesATokenizerThatIsTooLarge) {
+  BertConfig config;
+  config.vocab_size = 10;
+  try {
+    check_vocabulary(tokenizer(), config, "DIR");
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("vocab_size"), std::string::npos);
+  }
+}
+
+TEST(Tasks, AreFoundByName) {
+  EXPECT_STREQ(find_task("text-classification").architecture, "BertForSequenceClassification");
+  try {
+    find_task("sentiment");
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUsage);
+    EXPECT_NE(std::string(error.what()).find("text-classification"), std::string::npos);
+  }
+}
+
+class Training : public testing::Test {
+ protected:
+  static void expect_refused(const std::string& rows, const std::string& words) {
+    const Path file = std::filesystem::temp_directory_path() / ("cloze-task-" + std::to_string(::getpid()) + ".tsv");
+    write_file(file, rows);
+    TrainingSource source;
+    source.vocab = CLOZE_SOURCE_DIR "/samples/vocab_en.txt";
+    source.train = file;
+    source.dev = CLOZE_SOURCE_DIR "/samples/reviews_en.test.tsv";
+    source.scratch_config = BertConfig::preset("tiny");
+    try {
+      find_task("text-classification").train(source);
+      ADD_FAILURE() << "accepted";
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << error.what();
+    }
+    std::filesystem::remove(file);
+  }
+};
+
+TEST_F(Training, NeedsRows) { expect_refused("label\ttext\n", "no rows"); }
+TEST_F(Training, NeedsTwoLabels) { expect_refused("label\ttext\na\tx\na\ty\n", "all 2 rows have the label \"a\""); }
+TEST_F(Training, DevLabelsMustBeKnown) { expect_refused("label\ttext\na\tx\nb\ty\n", "is not one of the model's: a, b"); }
+
+TEST(Labels, NumbersAreInTheirOrder) {
+  const Path file = std::filesystem::temp_directory_path() / ("cloze-labels-" + std::to_string(::getpid()) + ".tsv");
+  write_file(file, "label\ttext\n10\tx\n9\ty\n-1\tz\n");
+  TrainingSource source;
+  source.vocab = CLOZE_SOURCE_DIR "/samples/vocab_en.txt";
+  source.train = file;
+  source.scratch_config = BertConfig::preset("tiny");
+  const auto task = find_task("text-classification").train(source);
+  std::filesystem::remove(file);
+  bool found = false;
+  for (const std::string& line : task->summary()) found = found || line.find("labels: 3 (-1, 9, 10)") != std::string::npos;
+  EXPECT_TRUE(found);
+}
+
+}  // namespace
+}  // namespace cloze

@@ -1,0 +1,190 @@
+// The trainer: same bits for the same run, stopped and resumed or not; what it keeps and refuses.
+#include "cloze/train/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <set>
+
+#include "cloze/base/thread_team.h"
+#include "cloze/train/run_state.h"
+#include "cloze/train/sampler.h"
+
+namespace cloze {
+namespace {
+
+class Folder {
+ public:
+  Folder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "cloze-train-XXXXXX").string();
+    if (::mkdtemp(pattern.data()) == nullptr) std::abort();
+    dir_ = pattern;
+  }
+  ~Folder() { std::filesystem::remove_all(dir_); }
+  Path operator/(const char* name) const { return dir_ / name; }
+
+ private:
+  Path dir_;
+};
+
+/// Hears the run; asks it to stop after some step.
+class Listener : public TrainObserver {
+ public:
+  explicit Listener(int64_t stop_after = -1) : stop_after_(stop_after) {}
+  void on_step(const StepInfo& info) override {
+    ++steps;
+    if (info.step == stop_after_) stop = true;
+  }
+  void on_evaluation(const EvaluationInfo& info) override { evaluations.push_back(info); }
+  void on_message(const std::string&) override {}
+  int64_t steps = 0;
+  std::vector<EvaluationInfo> evaluations;
+  std::atomic<bool> stop{false};
+
+ private:
+  int64_t stop_after_;
+};
+
+TrainingSource source() {
+  TrainingSource s;
+  s.vocab = CLOZE_SOURCE_DIR "/samples/vocab_en.txt";
+  s.train = CLOZE_SOURCE_DIR "/samples/reviews_en.train.tsv";
+  s.dev = CLOZE_SOURCE_DIR "/samples/reviews_en.test.tsv";
+  s.scratch_config = BertConfig::preset("tiny");
+  s.scratch_config.hidden_size = 32;
+  s.scratch_config.intermediate_size = 64;
+  s.seed = 7;
+  return s;
+}
+
+TrainOptions options() {
+  TrainOptions o;
+  o.epochs = 2;
+  o.learning_rate = 1e-3;
+  o.seed = 7;
+  return o;
+}
+
+TrainResult run(const Path& output, Start start, Listener& listener, const TrainOptions& o = options(), const Json& record = {{"id", 1}}) {
+  const auto task = find_task("text-classification").train(source());
+  return train(*task, o, record, output, start, listener, listener.stop);
+}
+
+TEST(Trainer, SameSeedSameBits) {
+  const Folder folder;
+  Listener a, b;
+  run(folder / "a", Start::kFresh, a);
+  run(folder / "b", Start::kFresh, b);
+  EXPECT_EQ(a.steps, 26);  // 400 rows, 32 a step, 2 epochs
+  EXPECT_EQ(read_file(folder / "a" / "model.safetensors"), read_file(folder / "b" / "model.safetensors"));
+  EXPECT_EQ(read_file(folder / "a" / "metrics.jsonl"), read_file(folder / "b" / "metrics.jsonl"));
+  TrainOptions other = options();
+  other.seed = 8;
+  Listener c;
+  run(folder / "c", Start::kFresh, c, other);
+  EXPECT_NE(read_file(folder / "a" / "model.safetensors"), read_file(folder / "c" / "model.safetensors"));
+}
+
+TEST(Trainer, StoppedAndResumedIsAsIfNeverStopped) {
+  const Folder folder;
+  Listener whole;
+  run(folder / "whole", Start::kFresh, whole);
+  // Stops in the first epoch, on its last step, and in the second epoch.
+  for (const int64_t stop : {5, 13, 20}) {
+    const Path output = folder / ("stopped-" + std::to_string(stop)).c_str();
+    Listener first(stop), rest;
+    try {
+      run(output, Start::kFresh, first);
+      FAIL() << "the run did not stop";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInterrupted);
+    }
+    EXPECT_TRUE(std::filesystem::exists(output / kResumeFile));
+    const TrainResult result = run(output, Start::kResume, rest);
+    EXPECT_EQ(rest.steps, 26 - stop);
+    EXPECT_EQ(result.steps, 26);
+    for (const char* name : {"model.safetensors", "metrics.jsonl", "run.json"})
+      EXPECT_EQ(read_file(output / name), read_file(folder / "whole" / name)) << name << " after a stop at " << stop;
+    EXPECT_FALSE(std::filesystem::exists(output / kResumeFile));
+  }
+}
+
+TEST(Trainer, ResumeRefusesAnotherConfiguration) {
+  const Folder folder;
+  Listener first(3), rest;
+  EXPECT_THROW(run(folder / "run", Start::kFresh, first, options(), {{"epochs", 2}, {"seed", 7}}), Error);
+  try {
+    run(folder / "run", Start::kResume, rest, options(), {{"epochs", 3}, {"seed", 7}});
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUsage);
+    EXPECT_NE(std::string(error.what()).find("epochs: was 2, is now 3"), std::string::npos) << error.what();
+    EXPECT_EQ(std::string(error.what()).find("seed:"), std::string::npos);
+  }
+}
+
+TEST(Trainer, KeepsTheBestWeights) {
+  const Folder folder;
+  TrainOptions o = options();
+  o.epochs = 4;
+  o.save_best = "loss";
+  Listener listener;
+  const TrainResult result = run(folder / "run", Start::kFresh, listener, o);
+  double least = 1e9;
+  for (const EvaluationInfo& info : listener.evaluations) {
+    const double loss = metric_value(info.dev.metrics, "loss");
+    EXPECT_EQ(info.best, loss < least);
+    least = std::min(least, loss);
+  }
+  EXPECT_DOUBLE_EQ(result.best_value, least);
+  const auto predictor = find_task("text-classification").load(ModelFiles::open(folder / "run"), 0);
+  const Examples dev = read_all(source().dev, {});
+  EXPECT_DOUBLE_EQ(metric_value(predictor->evaluate(dev.rows).metrics, "loss"), least) << "the kept model is the best one";
+}
+
+TEST(Trainer, AccumulationIsOneLargerBatch) {
+  // Without dropout, 8 passes of 4 rows are a batch of 32 up to rounding.
+  const auto weights = [](int64_t batch, int64_t accumulation) {
+    const Folder folder;
+    TrainingSource s = source();
+    s.dropout = 0;
+    TrainOptions o = options();
+    o.epochs = 1;
+    o.batch_size = batch;
+    o.gradient_accumulation = accumulation;
+    o.schedule = "constant";
+    o.warmup_ratio = 0;
+    Listener listener;
+    const auto task = find_task("text-classification").train(s);
+    train(*task, o, {}, folder / "run", Start::kFresh, listener, listener.stop);
+    EXPECT_EQ(listener.steps, 13);
+    return listener.evaluations.back().train_loss;
+  };
+  EXPECT_NEAR(weights(32, 1), weights(4, 8), 2e-4);
+}
+
+TEST(Trainer, UnknownMetricIsRefusedWithTheKnownOnes) {
+  const Folder folder;
+  TrainOptions o = options();
+  o.save_best = "accurracy";
+  Listener listener;
+  try {
+    run(folder / "run", Start::kFresh, listener, o);
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("accuracy"), std::string::npos);
+  }
+}
+
+TEST(Sampler, PermutesEachEpochAnew) {
+  const auto a = shuffled_rows(1000, 1, 0), b = shuffled_rows(1000, 1, 1), again = shuffled_rows(1000, 1, 0);
+  EXPECT_EQ(a, again);
+  EXPECT_NE(a, b);
+  EXPECT_EQ(std::set<int64_t>(a.begin(), a.end()).size(), 1000u);
+  EXPECT_EQ(*std::min_element(a.begin(), a.end()), 0);
+  EXPECT_EQ(*std::max_element(a.begin(), a.end()), 999);
+}
+
+}  // namespace
+}  // namespace cloze
