@@ -1,7 +1,7 @@
 # Warnings, sanitizers and the rule "one target a folder".
 
 add_library(cloze_options INTERFACE)
-target_include_directories(cloze_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_include_directories(cloze_options INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(cloze_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Werror)
 if(CLOZE_SANITIZE)
   target_compile_options(cloze_options INTERFACE -fsanitize=${CLOZE_SANITIZE} -fno-omit-frame-pointer
@@ -11,17 +11,17 @@ endif()
 
 # cloze_folder(NAME DEPENDENCY...): library cloze_NAME from cloze/NAME/**.cc (main.cc left out).
 function(cloze_folder name)
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/cloze/${name}/*.cc)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/cloze/${name}/*.cc)
   list(FILTER sources EXCLUDE REGEX "/main\\.cc$")
   list(TRANSFORM ARGN PREPEND cloze_ OUTPUT_VARIABLE dependencies)
   if(sources)
     add_library(cloze_${name} STATIC ${sources})
     target_link_libraries(cloze_${name} PUBLIC ${dependencies} PRIVATE cloze_options)
-    target_include_directories(cloze_${name} PUBLIC ${CMAKE_SOURCE_DIR})
+    target_include_directories(cloze_${name} PUBLIC ${PROJECT_SOURCE_DIR})
   else()
     add_library(cloze_${name} INTERFACE)
     target_link_libraries(cloze_${name} INTERFACE ${dependencies})
-    target_include_directories(cloze_${name} INTERFACE ${CMAKE_SOURCE_DIR})
+    target_include_directories(cloze_${name} INTERFACE ${PROJECT_SOURCE_DIR})
   endif()
   set_property(GLOBAL APPEND PROPERTY CLOZE_FOLDERS ${name})
 endfunction()
@@ -32,13 +32,13 @@ function(cloze_tests)
   include(GoogleTest)
   get_property(folders GLOBAL PROPERTY CLOZE_FOLDERS)
   foreach(name ${folders})
-    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${name}/*.cc)
+    file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${name}/*.cc)
     if(NOT sources)
       continue()
     endif()
     add_executable(test_${name} ${sources})
     target_link_libraries(test_${name} PRIVATE cloze_${name} cloze_options GTest::gtest GTest::gmock GTest::gtest_main)
-    target_compile_definitions(test_${name} PRIVATE CLOZE_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
+    target_compile_definitions(test_${name} PRIVATE CLOZE_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                CLOZE_BINARY="${CMAKE_BINARY_DIR}/bin/cloze")
     gtest_discover_tests(test_${name} TEST_PREFIX ${name}. TEST_FILTER -Slow* DISCOVERY_TIMEOUT 60
                          PROPERTIES LABELS fast TIMEOUT 300)

@@ -3,7 +3,7 @@
 // Dimensions: T tokens of the batch, B sequences, H hidden, N heads, D = H / N head width, F feed-forward,
 // K inputs and M outputs of a linear layer, V vocabulary, P positions, C classes, R rows picked.
 // Float tensors of one call share one dtype (f32 or f64); ids and offsets are I32. Outputs are allocated by the
-// caller and overwritten unless "adds to" is said. Kernels trust their arguments: ops/ has checked them.
+// caller and overwritten unless "adds to" is said; they do not overlap inputs unless "in place" is said. Kernels trust their arguments: ops/ has checked them.
 // An undefined Tensor means "not wanted" (outputs) or "absent" (inputs) where a line says so.
 #pragma once
 
@@ -36,7 +36,8 @@ class PreparedWeight {
 };
 
 /// pre[T,M] = x[T,K] weight[M,K]^T + bias[M];  y[T,M] = activation(pre).
-/// bias may be absent; pre is not wanted in inference and where activation is kNone. prepared may be null.
+/// bias may be absent, prepared null: the bits are the same with and without it. pre is not wanted in inference and
+/// where activation is kNone.
 struct LinearArgs {
   Tensor x, weight, bias;
   Activation activation;
@@ -122,14 +123,15 @@ struct GatherRowsBackwardArgs {
 /// Mean cross-entropy over the rows whose target is not -1:
 /// loss[1] = sum_r w_r l_r / sum_r w_r, l_r = -(1-e) logp_r[t_r] - e/C sum_c (weight_c / w_r) logp_r[c], w_r = weight[t_r]
 /// (PyTorch's CrossEntropyLoss with `weight` and `label_smoothing`). class_weight [C] may be absent (all ones).
-/// dlogits[R,C] is its gradient, unwanted in evaluation. Without any counted row loss and gradient are 0.
+/// dlogits[R,C] is its gradient, unwanted in evaluation. Without any counted row, or where their weights sum to 0,
+/// loss and gradient are 0. Sums over R and C are taken in f64.
 struct CrossEntropyArgs {
   Tensor logits, targets, class_weight;  // [R,C], [R] I32, [C]
   double label_smoothing;
   Tensor loss, dlogits;
 };
 
-/// y[R,C] = softmax of each row of x.
+/// y[R,C] = softmax of each row of x; the sum is taken in f64.
 struct SoftmaxArgs {
   Tensor x, y;
 };

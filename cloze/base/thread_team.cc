@@ -48,8 +48,24 @@ int cgroup_processors() {
   return quota > 0 && period > 0 ? std::max(1, static_cast<int>(std::ceil(quota / period))) : 0;
 }
 
+/// Threads that the environment asks for, 0 where it does not.
+int asked_threads() {
+  const char* text = std::getenv("CLOZE_NUM_THREADS");
+  if (text == nullptr) return 0;
+  const std::string value = text;
+  int threads = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), threads);
+  CLOZE_CHECK(error == std::errc() && end == value.data() + value.size() && threads >= 0 && threads <= 1024, ErrorCode::kValue,
+              "CLOZE_NUM_THREADS must be 0 (all) to 1024, found \"{}\"", value);
+  return threads;
+}
+
+/// The team, made at the first use (which static initialisation keeps to one thread).
 std::unique_ptr<ThreadTeam>& team_slot() {
-  static std::unique_ptr<ThreadTeam> slot;
+  static auto slot = [] {
+    const int threads = asked_threads();
+    return std::make_unique<ThreadTeam>(threads == 0 ? usable_processors() : threads);
+  }();
   return slot;
 }
 
@@ -125,23 +141,11 @@ void ThreadTeam::dispatch(Call call, void* context) {
 void set_thread_count(int threads) {
   CLOZE_CHECK(threads >= 0 && threads <= 1024, ErrorCode::kValue, "threads must be 0 (all) to 1024, found {}", threads);
   const int wanted = threads == 0 ? usable_processors() : threads;
-  if (team_slot() && team_slot()->size() == wanted) return;
+  if (team_slot()->size() == wanted) return;
   team_slot().reset();
   team_slot() = std::make_unique<ThreadTeam>(wanted);
 }
 
-ThreadTeam& thread_team() {
-  if (!team_slot()) {
-    int threads = 0;
-    if (const char* text = std::getenv("CLOZE_NUM_THREADS")) {
-      const std::string value = text;
-      const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), threads);
-      CLOZE_CHECK(error == std::errc() && end == value.data() + value.size(), ErrorCode::kValue,
-                  "CLOZE_NUM_THREADS must be a number, found \"{}\"", value);
-    }
-    set_thread_count(threads);
-  }
-  return *team_slot();
-}
+ThreadTeam& thread_team() { return *team_slot(); }
 
 }  // namespace cloze

@@ -74,6 +74,8 @@ TrainingSource resolve(const Options& options) {
   CLOZE_CHECK(!s.from_scratch || !s.vocab.empty(), ErrorCode::kUsage, "--from-scratch needs --vocab: a vocab.txt or a model directory");
   CLOZE_CHECK(s.from_scratch || (s.vocab.empty() && s.size.empty() && s.layers == 0 && s.hidden == 0 && s.heads == 0 && !s.cased),
               ErrorCode::kUsage, "--vocab, --cased, --size, --layers, --hidden and --heads go with --from-scratch only");
+  for (const int64_t size : {s.layers, s.hidden, s.heads, s.max_length})
+    CLOZE_CHECK(size >= 0, ErrorCode::kUsage, "--layers, --hidden, --heads and --max-length must not be negative, got {}", size);
   CLOZE_CHECK(s.dropout < 1 && s.label_smoothing >= 0 && s.label_smoothing < 1, ErrorCode::kUsage,
               "--dropout and --label-smoothing must be below 1, got {} and {}", s.dropout, s.label_smoothing);
   TrainingSource source{.model = s.model, .vocab = s.vocab, .cased = s.cased, .scratch_config = {}, .train = s.train, .dev = s.dev,

@@ -1,5 +1,5 @@
 // The program: parses, runs one command, turns errors into exit codes. 0 done, 1 failed, 2 wrong usage, 130 interrupted.
-#include <cstdio>
+#include <algorithm>
 #include <map>
 #include <new>
 
@@ -14,6 +14,11 @@ int exit_code(cloze::ErrorCode code) {
   return code == cloze::ErrorCode::kInterrupted ? 130 : 1;
 }
 
+bool is_command(std::string_view word) {
+  const auto commands = cloze::cli::commands();
+  return std::ranges::any_of(commands, [&](const cloze::cli::Command& command) { return word == command.name; });
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Cloze: BERT in native C++. Fine-tune, evaluate, predict; checkpoints are Hugging Face's own.", "cloze");
   app.set_version_flag("--version", "cloze " CLOZE_VERSION);
@@ -23,6 +28,12 @@ int run(int argc, char** argv) {
   for (const cloze::cli::Command& command : cloze::cli::commands()) {
     CLI::App* sub = app.add_subcommand(command.name, command.summary);
     work[sub] = command.setup(*sub);
+  }
+  if (argc > 1 && argv[1][0] != '-' && !is_command(argv[1])) {
+    std::string names;
+    for (const cloze::cli::Command& command : cloze::cli::commands()) names += std::string(names.empty() ? "" : ", ") + command.name;
+    cloze::cli::say(fmt::format("cloze: unknown command \"{}\"; there are {}\nSee: cloze --help", argv[1], names));
+    return 2;
   }
   try {
     app.parse(argc, argv);

@@ -5,9 +5,10 @@
 
 namespace cloze::cli {
 
-void ThreadsOption::add(CLI::App& app) { app.add_option("--threads", threads, "threads; 0: all that this process may use")->capture_default_str(); }
+void ThreadsOption::add(CLI::App& app) { app.add_option("--threads", threads, "threads; 0: all that this process may use, or CLOZE_NUM_THREADS")->capture_default_str(); }
 
 void ThreadsOption::apply() const {
+  CLOZE_CHECK(threads >= 0 && threads <= 1024, ErrorCode::kUsage, "--threads must be 0 (all) to 1024, got {}", threads);
   if (threads != 0) set_thread_count(threads);
 }
 

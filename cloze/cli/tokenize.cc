@@ -1,3 +1,5 @@
+#include <optional>
+
 #include "cloze/base/error.h"
 #include "cloze/base/json.h"
 #include "cloze/cli/command.h"
@@ -9,7 +11,8 @@ namespace cloze::cli {
 namespace {
 
 struct Options {
-  std::string model, input = "-", text;
+  std::string model, input = "-";
+  std::optional<std::string> text;
   bool explain = false;
 };
 
@@ -28,13 +31,13 @@ void run(const Options& options) {
   const Tokenizer tokenizer = Tokenizer::load(options.model);
   int64_t replaced = 0;
   const auto show = [&](std::string_view text) {
-    if (options.explain) return write_out(explain(tokenizer, text) + "\n");
+    if (options.explain) return write_out(explain_tokenization(tokenizer, text));
     const Encoding encoding = tokenizer.encode(text);
     replaced += encoding.counts.replaced_sequences;
     write_out(as_json(tokenizer, encoding) + "\n");
   };
-  if (!options.text.empty()) {
-    show(options.text);
+  if (options.text) {
+    show(*options.text);
   } else {
     LineReader reader{Path(options.input)};
     while (const auto line = reader.next()) {

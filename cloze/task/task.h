@@ -48,6 +48,8 @@ class TrainingTask {
   virtual Evaluation evaluate() = 0;
   /// The metric that chooses the best checkpoint unless the user names one; larger is better.
   virtual std::string headline_metric() const = 0;
+  /// All metrics that evaluate() gives.
+  virtual std::vector<std::string> metric_names() const = 0;
   /// Writes a whole model directory; model.safetensors comes last.
   virtual void save(const ModelFiles& files) = 0;
   /// Facts about data and model for the log, a line each.
@@ -74,8 +76,8 @@ class Predictor {
   virtual ~Predictor() = default;
   /// One JSON object a row, in order. Does not change the model; a row's answer does not depend on the others.
   virtual std::vector<std::string> predict(std::span<const TextExample> rows) = 0;
-  /// Metrics over labelled rows.
-  virtual Evaluation evaluate(std::span<const TextExample> rows) = 0;
+  /// Metrics over labelled rows; `file` names where they come from in errors.
+  virtual Evaluation evaluate(std::span<const TextExample> rows, const std::string& file) = 0;
   /// Which columns its rows need.
   virtual ColumnOptions prediction_columns() const = 0;
   virtual const LoadReport& load_report() const = 0;

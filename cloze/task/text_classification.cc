@@ -21,6 +21,7 @@ namespace {
 
 constexpr const char* kTask = "text-classification";
 constexpr const char* kArchitecture = "BertForSequenceClassification";
+constexpr const char* kMetrics[] = {"loss", "accuracy", "f1_macro", "f1_weighted", "precision_macro", "recall_macro", "mcc"};
 
 bool is_head(const std::string& name) { return name.starts_with("classifier."); }
 
@@ -89,13 +90,10 @@ Evaluation evaluate_rows(const TextClassifier& model, const std::vector<EncodedR
   result.rows = static_cast<int64_t>(rows.size());
   result.truncated = std::ranges::count_if(rows, [](const EncodedRow& row) { return row.dropped > 0; });
   const Scores macro = macro_average(matrix), weighted = weighted_average(matrix);
-  result.metrics = {{"loss", rows.empty() ? std::nan("") : loss / static_cast<double>(rows.size())},
-                    {"accuracy", accuracy(matrix)},
-                    {"f1_macro", macro.f1},
-                    {"f1_weighted", weighted.f1},
-                    {"precision_macro", macro.precision},
-                    {"recall_macro", macro.recall},
-                    {"mcc", matthews_correlation(matrix)}};
+  const double values[] = {rows.empty() ? std::nan("") : loss / static_cast<double>(rows.size()), accuracy(matrix), macro.f1,
+                           weighted.f1, macro.precision, macro.recall, matthews_correlation(matrix)};
+  static_assert(std::size(values) == std::size(kMetrics));
+  for (size_t i = 0; i < std::size(kMetrics); ++i) result.metrics.emplace_back(kMetrics[i], values[i]);
   result.text = class_table(matrix, model.config.labels) + "\n" + confusion_text(matrix, model.config.labels);
   return result;
 }
@@ -179,6 +177,7 @@ class ClassificationTraining : public TrainingTask {
     return result;
   }
   std::string headline_metric() const override { return "accuracy"; }
+  std::vector<std::string> metric_names() const override { return {std::begin(kMetrics), std::end(kMetrics)}; }
 
   void save(const ModelFiles& files) override {
     model_->tokenizer.save(files.dir());
@@ -200,7 +199,10 @@ class ClassificationTraining : public TrainingTask {
     if (!same_labels) config.labels = labels;
     config.architecture = kArchitecture;
     config.cloze["task"] = kTask;
-    if (source.dropout >= 0) config.hidden_dropout_prob = config.attention_probs_dropout_prob = source.dropout;
+    if (source.dropout >= 0) {
+      config.hidden_dropout_prob = config.attention_probs_dropout_prob = source.dropout;
+      config.source.erase("classifier_dropout");
+    }
     const int64_t most = usable_length(tokenizer, config, source.max_length);
     config.cloze["max_length"] = most;
     model_ = std::make_unique<TextClassifier>(std::move(config), std::move(tokenizer), most);
@@ -260,7 +262,7 @@ class ClassificationPredictor : public Predictor {
     Tokenizer tokenizer = Tokenizer::load(files.dir());
     check_vocabulary(tokenizer, config, files.dir().string());
     const int64_t noted = json_int_or(config.cloze, "max_length", 0, where);
-    const int64_t most = usable_length(tokenizer, config, max_length > 0 ? max_length : noted);
+    const int64_t most = usable_length(tokenizer, config, max_length != 0 ? max_length : noted);
     model_ = std::make_unique<TextClassifier>(std::move(config), std::move(tokenizer), most);
     report_ = load_parameters(weights, model_->parameters(), 0, 0, [](const std::string&) { return false; });
     model_->freeze();
@@ -283,9 +285,9 @@ class ClassificationPredictor : public Predictor {
     return lines;
   }
 
-  Evaluation evaluate(std::span<const TextExample> rows) override {
+  Evaluation evaluate(std::span<const TextExample> rows, const std::string& file) override {
     return evaluate_rows(*model_, encode_rows(model_->tokenizer, rows, model_->max_length),
-                         label_ids(rows, model_->config.labels, "data"));
+                         label_ids(rows, model_->config.labels, file));
   }
 
   ColumnOptions prediction_columns() const override {

@@ -21,17 +21,22 @@ int64_t size_class(int64_t bytes) {
 
 class Pool {
  public:
-  void* take(int64_t size) {
+  /// A block of at least `size` bytes (a size class); `size` becomes what it has.
+  void* take(int64_t& size) {
     {
       const std::lock_guard lock(mutex_);
-      std::vector<void*>& kept = free_[size];
-      if (!kept.empty()) {
-        void* block = kept.back();
-        kept.pop_back();
+      // A somewhat larger block does as well: batches differ in length, and each length must not keep its own blocks.
+      for (auto kept = free_.lower_bound(size); kept != free_.end() && kept->first <= size + size / 2; ++kept) {
+        if (kept->second.empty()) continue;
+        void* block = kept->second.back();
+        kept->second.pop_back();
+        size = kept->first;
         use_.cached_bytes -= size;
         count(size);
         return block;
       }
+      // What lies idle stays below what was ever in use.
+      if (use_.cached_bytes > use_.peak_bytes) release();
     }
     void* block = std::aligned_alloc(kAlignment, static_cast<size_t>(size));
     if (block == nullptr) {
@@ -41,6 +46,7 @@ class Pool {
     if (block == nullptr) throw std::bad_alloc();
     const std::lock_guard lock(mutex_);
     count(size);
+    free_[size];  // so that give() finds its list without allocating
     return block;
   }
   void give(void* block, int64_t size) noexcept {
@@ -51,11 +57,7 @@ class Pool {
   }
   void trim() {
     const std::lock_guard lock(mutex_);
-    for (auto& [size, kept] : free_) {
-      for (void* block : kept) std::free(block);
-      kept.clear();
-    }
-    use_.cached_bytes = 0;
+    release();
   }
   MemoryUse use() {
     const std::lock_guard lock(mutex_);
@@ -67,6 +69,14 @@ class Pool {
   }
 
  private:
+  /// Frees what is kept; the lock is held.
+  void release() {
+    for (auto& [size, kept] : free_) {
+      for (void* block : kept) std::free(block);
+      kept.clear();
+    }
+    use_.cached_bytes = 0;
+  }
   /// A block is in use from now on; the lock is held.
   void count(int64_t size) {
     use_.current_bytes += size;
@@ -86,8 +96,9 @@ Pool& pool() {
 }  // namespace
 
 std::shared_ptr<void> allocate_pooled(int64_t bytes) {
-  const int64_t size = size_class(bytes);
-  return {pool().take(size), [size](void* block) { pool().give(block, size); }};
+  int64_t size = size_class(bytes);
+  void* block = pool().take(size);
+  return {block, [size](void* done) { pool().give(done, size); }};
 }
 
 MemoryUse memory_use() { return pool().use(); }

@@ -125,6 +125,7 @@ int64_t peak_resident_bytes() {
 }
 
 TokenizeMeasurement measure_tokenizer(const Path& model, const Path& input, int64_t runs) {
+  CLOZE_CHECK(runs > 0, ErrorCode::kUsage, "--runs must be at least 1, got {}", runs);
   const Tokenizer tokenizer = Tokenizer::load(model);
   LineReader reader(input);
   std::vector<std::string> lines;

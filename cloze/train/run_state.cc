@@ -17,6 +17,13 @@ Tensor stored(const SafetensorsFile& file, const std::string& name, const Shape&
 
 }  // namespace
 
+void refuse_other_run(const Json& before, const Json& now, const Path& where) {
+  const std::string differences = describe_differences(before, now);
+  CLOZE_CHECK(differences.empty(), ErrorCode::kUsage,
+              "{}: the run was started with another configuration:\n{}Give the same options, or start anew with --overwrite",
+              where.string(), differences);
+}
+
 void save_run_state(const ModelFiles& files, const RunState& state, const Json& run, const AdamW& optimizer) {
   std::vector<NamedTensor> tensors;
   for (size_t i = 0; i < optimizer.parameters().size(); ++i) {
@@ -39,10 +46,7 @@ RunState load_run_state(const ModelFiles& files, const Json& run, AdamW& optimiz
     CLOZE_CHECK(found != file.metadata().end(), ErrorCode::kFormat, "{}: the entry \"{}\" is missing", path.string(), key);
     return found->second;
   };
-  const std::string differences = describe_differences(parse_json(text("run"), path.string()), run);
-  CLOZE_CHECK(differences.empty(), ErrorCode::kUsage,
-              "{}: the run was started with another configuration:\n{}Give the same options, or start anew with --overwrite",
-              path.string(), differences);
+  refuse_other_run(parse_json(text("run"), path.string()), run, path);
   const auto whole = [&](const char* key) {
     const Json value = parse_json(text(key), path.string());
     CLOZE_CHECK(value.is_number_integer() && value.get<int64_t>() >= 0, ErrorCode::kFormat, "{}: \"{}\" is not a count", path.string(), key);

@@ -24,6 +24,9 @@ inline constexpr const char* kResumeFile = "resume.safetensors";
 inline constexpr const char* kRunFile = "run.json";
 inline constexpr const char* kLogFile = "metrics.jsonl";
 
+/// Errors: kUsage where a run's configuration differs from the one that it was started with, with the differences.
+void refuse_other_run(const Json& before, const Json& now, const Path& where);
+
 void save_run_state(const ModelFiles& files, const RunState& state, const Json& run, const AdamW& optimizer);
 
 /// Fills the optimizer's parameters and moments. Errors: kUsage where `run` differs from the file's, with the

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include <fmt/ranges.h>
+
 #include "cloze/ops/var.h"
 #include "cloze/optim/adamw.h"
 #include "cloze/optim/schedule.h"
@@ -170,7 +172,12 @@ void TrainOptions::check() const {
 void check_output(const Path& output, Start start) {
   if (start == Start::kOverwrite || !std::filesystem::exists(output)) return;
   CLOZE_CHECK(std::filesystem::is_directory(output), ErrorCode::kUsage, "--output {}: a file of that name stands there", output.string());
-  if (start == Start::kResume) return;
+  if (start == Start::kResume) {
+    const bool is_run = std::filesystem::exists(output / kRunFile) || std::filesystem::exists(output / kResumeFile);
+    CLOZE_CHECK(is_run || std::filesystem::is_empty(output), ErrorCode::kUsage,
+                "--resume: {} holds no run (no {}); it is left as it is", output.string(), kRunFile);
+    return;
+  }
   for (const char* name : {ModelFiles::kWeights, ModelFiles::kConfig, kRunFile, kResumeFile})
     CLOZE_CHECK(!std::filesystem::exists(output / name), ErrorCode::kUsage,
                 "--output {} already holds {}; choose another folder, go on with --resume, or replace it with --overwrite",
@@ -180,10 +187,16 @@ void check_output(const Path& output, Start start) {
 TrainResult train(TrainingTask& task, const TrainOptions& options, const Json& run, const Path& output, Start start,
                   TrainObserver& observer, const std::atomic<bool>& stop) {
   options.check();
+  const std::vector<std::string> metrics = task.metric_names();
+  CLOZE_CHECK(options.save_best.empty() || std::ranges::find(metrics, options.save_best) != metrics.end(), ErrorCode::kUsage,
+              "--save-best: no metric \"{}\"; there are {}", options.save_best, fmt::join(metrics, ", "));
   check_output(output, start);
   const ModelFiles files = ModelFiles::create(output);
   if (start == Start::kResume && is_finished(files)) {
-    const Json finished = files.read_json(kRunFile)["finished"];
+    Json record = files.read_json(kRunFile);
+    const Json finished = record["finished"];
+    record.erase("finished");
+    refuse_other_run(record, run, files.path(kRunFile));
     TrainResult result;
     result.steps = json_int(finished, "steps", kRunFile);
     result.best_step = json_int(finished, "best_step", kRunFile);

@@ -140,7 +140,7 @@ TEST(Trainer, KeepsTheBestWeights) {
   EXPECT_DOUBLE_EQ(result.best_value, least);
   const auto predictor = find_task("text-classification").load(ModelFiles::open(folder / "run"), 0);
   const Examples dev = read_all(source().dev, {});
-  EXPECT_DOUBLE_EQ(metric_value(predictor->evaluate(dev.rows).metrics, "loss"), least) << "the kept model is the best one";
+  EXPECT_DOUBLE_EQ(metric_value(predictor->evaluate(dev.rows, "dev").metrics, "loss"), least) << "the kept model is the best one";
 }
 
 TEST(Trainer, AccumulationIsOneLargerBatch) {

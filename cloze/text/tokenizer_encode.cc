@@ -1,0 +1,90 @@
+// Tokenizer::encode: pieces of one or two texts to a whole Encoding.
+#include "cloze/base/error.h"
+#include "cloze/base/utf8.h"
+#include "cloze/text/tokenizer_impl.h"
+
+namespace cloze {
+namespace {
+
+constexpr size_t kMaxTextBytes = 0x7FFFFFFF / 3;  // a repaired text is at most three times as long
+
+/// One text's pieces, and how many of its byte sequences had to be replaced.
+struct TextPieces {
+  PieceList list;
+  int64_t replaced = 0;
+};
+
+TextPieces pieces_of(const TextEncoder& encoder, std::string_view text) {
+  CLOZE_CHECK(text.size() <= kMaxTextBytes, ErrorCode::kValue, "a text of {} bytes is too long (limit {}); split it",
+              text.size(), kMaxTextBytes);
+  TextPieces pieces;
+  if (!encoder.append_pieces(text, pieces.list)) {
+    const std::string repaired = replace_invalid_utf8(text, pieces.replaced);
+    encoder.append_pieces(repaired, pieces.list);
+  }
+  return pieces;
+}
+
+void append_special(Encoding& out, int32_t id, int32_t segment) {
+  out.ids.push_back(id);
+  out.segments.push_back(segment);
+  out.offsets.push_back({0, 0});
+  out.byte_offsets.push_back({0, 0});
+  out.words.push_back(-1);
+}
+
+/// `keep` of the pieces, as many as truncation left of them.
+void append_kept(Encoding& out, const PieceList& list, int64_t keep, TruncationSide side, int32_t segment) {
+  const size_t count = static_cast<size_t>(keep);
+  const size_t begin = side == TruncationSide::kRight ? 0 : list.ids.size() - count;
+  for (size_t i = begin; i < begin + count; ++i) {
+    const SourceSpan& source = list.sources[i];
+    out.ids.push_back(list.ids[i]);
+    out.segments.push_back(segment);
+    out.offsets.push_back({source.point_begin, source.point_end});
+    out.byte_offsets.push_back({source.byte_begin, source.byte_end});
+    out.words.push_back(list.words[i]);
+  }
+}
+
+void reserve(Encoding& out, size_t tokens) {
+  out.ids.reserve(tokens);
+  out.segments.reserve(tokens);
+  out.offsets.reserve(tokens);
+  out.byte_offsets.reserve(tokens);
+  out.words.reserve(tokens);
+}
+
+}  // namespace
+
+Encoding Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {
+  const bool add = options.special_tokens == SpecialTokens::kAdd;
+  const TextPieces pieces = pieces_of(impl_->encoder, text);
+  const auto plan =
+      plan_truncation(static_cast<int64_t>(pieces.list.ids.size()), std::nullopt, add ? 2 : 0, options.truncation);
+  Encoding out;
+  reserve(out, static_cast<size_t>(plan.first) + 2);
+  out.counts = {pieces.replaced, plan.dropped};
+  if (add) append_special(out, impl_->vocabulary.cls_id(), 0);
+  append_kept(out, pieces.list, plan.first, options.truncation.side, 0);
+  if (add) append_special(out, impl_->vocabulary.sep_id(), 0);
+  return out;
+}
+
+Encoding Tokenizer::encode_pair(std::string_view first, std::string_view second, const EncodeOptions& options) const {
+  const bool add = options.special_tokens == SpecialTokens::kAdd;
+  const TextPieces a = pieces_of(impl_->encoder, first), b = pieces_of(impl_->encoder, second);
+  const auto plan = plan_truncation(static_cast<int64_t>(a.list.ids.size()), static_cast<int64_t>(b.list.ids.size()),
+                                    add ? 3 : 0, options.truncation);
+  Encoding out;
+  reserve(out, static_cast<size_t>(plan.first + plan.second) + 3);
+  out.counts = {a.replaced + b.replaced, plan.dropped};
+  if (add) append_special(out, impl_->vocabulary.cls_id(), 0);
+  append_kept(out, a.list, plan.first, options.truncation.side, 0);
+  if (add) append_special(out, impl_->vocabulary.sep_id(), 0);
+  append_kept(out, b.list, plan.second, options.truncation.side, 1);
+  if (add) append_special(out, impl_->vocabulary.sep_id(), 1);
+  return out;
+}
+
+}  // namespace cloze
