@@ -35,7 +35,10 @@ class PlainReader : public ByteReader {
 class GzipReader : public ByteReader {
  public:
   GzipReader(int descriptor, std::string name) : file_(gzdopen(descriptor, "rb")), name_(std::move(name)) {
-    CLOZE_CHECK(file_ != nullptr, ErrorCode::kIo, "cannot read {}: out of memory", name_);
+    if (file_ == nullptr) {
+      ::close(descriptor);
+      fail(ErrorCode::kIo, "cannot read {}: out of memory", name_);
+    }
     gzbuffer(file_, 1 << 17);
   }
   ~GzipReader() override { gzclose(file_); }
@@ -44,6 +47,9 @@ class GzipReader : public ByteReader {
     const int n = gzread(file_, out.data(), most);
     int code = Z_OK;
     const char* why = gzerror(file_, &code);
+    CLOZE_CHECK(code != Z_ERRNO, ErrorCode::kIo, "cannot read {}: {}", name_, std::strerror(errno));
+    // zlib would pass on a file without gzip's first bytes as it is, an empty one among them.
+    CLOZE_CHECK(gzdirect(file_) == 0, ErrorCode::kFormat, "{} is not a gzip file", name_);
     // A truncated file shows as Z_BUF_ERROR, after the bytes that could still be unpacked.
     CLOZE_CHECK(n >= 0 && (code == Z_OK || code == Z_STREAM_END), ErrorCode::kFormat,
                 "{} is not a whole gzip file: {}", name_, why);

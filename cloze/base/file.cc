@@ -83,7 +83,7 @@ std::optional<std::string_view> LineReader::next() {
     if (end != std::string::npos || (ended_ && begin_ < buffer_.size())) {
       const size_t stop = end == std::string::npos ? buffer_.size() : end;
       std::string_view row(buffer_.data() + begin_, stop - begin_);
-      if (end != std::string::npos && row.ends_with('\r')) row.remove_suffix(1);
+      if (row.ends_with('\r')) row.remove_suffix(1);
       begin_ = end == std::string::npos ? buffer_.size() : end + 1;
       ++line_number_;
       return row;
@@ -104,6 +104,10 @@ std::optional<std::string_view> LineReader::next() {
 
 AtomicFile::AtomicFile(Path path) : path_(std::move(path)) {
   std::error_code ignored;
+  CLOZE_CHECK(!path_.empty(), ErrorCode::kIo, "cannot write: the file has no name");
+  // A link's target is replaced, not the link.
+  if (std::filesystem::is_symlink(path_, ignored)) path_ = std::filesystem::weakly_canonical(path_, ignored);
+  CLOZE_CHECK(!std::filesystem::is_other(path_, ignored), ErrorCode::kIo, "cannot write {}: it is a device, a pipe or a socket", path_.string());
   CLOZE_CHECK(!std::filesystem::is_directory(path_, ignored), ErrorCode::kIo,
               "cannot write {}: a folder of that name stands there", path_.string());
   static std::atomic<uint32_t> counter{0};

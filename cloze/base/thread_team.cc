@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <string>
+#include <system_error>
 
 #include "cloze/base/error.h"
 
@@ -83,10 +84,18 @@ int usable_processors() {
 ThreadTeam::ThreadTeam(int threads) {
   CLOZE_CHECK(threads >= 1, ErrorCode::kValue, "a thread team needs at least one thread, asked for {}", threads);
   errors_.resize(static_cast<size_t>(threads));
-  for (int worker = 1; worker < threads; ++worker) threads_.emplace_back([this, worker] { serve(worker); });
+  threads_.reserve(static_cast<size_t>(threads));
+  try {
+    for (int worker = 1; worker < threads; ++worker) threads_.emplace_back([this, worker] { serve(worker); });
+  } catch (const std::system_error& error) {
+    dismiss();
+    fail(ErrorCode::kIo, "cannot start {} threads: {}", threads, error.what());
+  }
 }
 
-ThreadTeam::~ThreadTeam() {
+ThreadTeam::~ThreadTeam() { dismiss(); }
+
+void ThreadTeam::dismiss() {
   stop_.store(true, std::memory_order_relaxed);
   round_.fetch_add(1, std::memory_order_release);
   round_.notify_all();
@@ -112,8 +121,15 @@ void ThreadTeam::serve(int worker) {
 void ThreadTeam::dispatch(Call call, void* context) {
   // A second caller (another request's thread) does not wait for the team: it does its work alone.
   if (threads_.empty() || inside_team || busy_.exchange(true, std::memory_order_acquire)) {
-    const int workers = size();
-    for (int worker = 0; worker < workers; ++worker) call(context, worker, workers);
+    std::exception_ptr first_error;
+    for (int worker = 0; worker < size(); ++worker) {
+      try {
+        call(context, worker, size());
+      } catch (...) {
+        if (!first_error) first_error = std::current_exception();
+      }
+    }
+    if (first_error) std::rethrow_exception(first_error);
     return;
   }
   call_ = call;
@@ -142,7 +158,6 @@ void set_thread_count(int threads) {
   CLOZE_CHECK(threads >= 0 && threads <= 1024, ErrorCode::kValue, "threads must be 0 (all) to 1024, found {}", threads);
   const int wanted = threads == 0 ? usable_processors() : threads;
   if (team_slot()->size() == wanted) return;
-  team_slot().reset();
   team_slot() = std::make_unique<ThreadTeam>(wanted);
 }
 

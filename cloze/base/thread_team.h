@@ -2,6 +2,7 @@
 // worker runs on that worker alone.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <exception>
@@ -50,6 +51,7 @@ class ThreadTeam {
   using Call = void (*)(void* context, int worker, int workers);
   void dispatch(Call call, void* context);
   void serve(int worker);
+  void dismiss();
 
   std::vector<std::thread> threads_;
   std::atomic<uint32_t> round_{0};    ///< goes up when work is there
