@@ -135,10 +135,13 @@ Json BertConfig::to_json() const {
   for (const IntField& field : kIntFields) object[field.key] = this->*field.member;
   for (const NumberField& field : kNumberFields) object[field.key] = this->*field.member;
   const auto same_act = [&](const auto& entry) { return entry.second == hidden_act; };
-  const std::string old = source.value("hidden_act", "");
+  const std::string old = json_string_or(source, "hidden_act", "", "config.json");
   const auto* first = std::ranges::find_if(kActivations, same_act);
   const bool old_fits = std::ranges::any_of(kActivations, [&](const auto& entry) { return same_act(entry) && old == entry.first; });
   if (!old_fits) object["hidden_act"] = first->first;
+  object.erase("id2label");
+  object.erase("label2id");
+  object.erase("cloze");
   if (!labels.empty()) {
     Json id2label = Json::object(), label2id = Json::object();
     for (size_t i = 0; i < labels.size(); ++i) {

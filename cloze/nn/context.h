@@ -1,6 +1,7 @@
 // What a forward pass needs to know beside its inputs: training or not, and which random numbers dropout reads.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -25,7 +26,8 @@ class ForwardContext {
   Dropout next_dropout(double p) {
     const uint32_t site = next_site_++;
     if (!training_ || p <= 0) return {};
-    return {.threshold = static_cast<uint32_t>(std::lround(p * 65536.0)), .site = site, .key = key_};
+    const uint32_t threshold = static_cast<uint32_t>(std::lround(p * 65536.0));
+    return {.threshold = std::min(threshold, 65535u), .site = site, .key = key_};
   }
 
  private:

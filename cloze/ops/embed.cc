@@ -21,6 +21,9 @@ Var embed(const RaggedBatch& batch, const Var& word, const Var& position, const 
   for (const Var* table : {&position, &segment})
     CLOZE_CHECK(table->value().shape().rank() == 2 && table->value().shape()[1] == s[1], ErrorCode::kShape,
                 "[embed] position and segment must have {} columns as word, got {}", s[1], table->value().shape());
+  CLOZE_CHECK(batch.ids.shape().rank() == 1 && batch.positions.shape() == batch.ids.shape() && batch.segments.shape() == batch.ids.shape(),
+              ErrorCode::kShape, "[embed] ids, positions and segments must be [T] alike, got {}, {}, {}", batch.ids.shape(),
+              batch.positions.shape(), batch.segments.shape());
   check_rows(batch.ids, word.value(), "id");
   check_rows(batch.positions, position.value(), "position");
   check_rows(batch.segments, segment.value(), "segment");

@@ -19,7 +19,7 @@ struct Var::Node {
   Tensor value, grad;
   bool needs_grad = false;
   bool own_grad = false;  ///< grad's memory is this node's alone, so it may be added to in place
-  uint64_t id = 0;        ///< grows along the tape: inputs have smaller ones
+  uint64_t id = 0;        ///< grows along the tape: inputs have smaller ones; 0: a leaf or a constant
   std::vector<Var> inputs;
   std::function<void(const Tensor&)> backward;
 };
@@ -87,7 +87,9 @@ void backward(const Var& loss, double seed) {
     const Var var = queue.top();
     queue.pop();
     Var::Node& node = *var.node_;
-    if (!node.backward) continue;
+    if (node.id == 0) continue;  // a leaf
+    CLOZE_CHECK(node.backward != nullptr, ErrorCode::kInternal,
+                "[backward] this part of the tape was run and freed already; its gradients would be lost");
     if (node.grad.defined()) node.backward(node.grad);
     for (const Var& input : node.inputs)
       if (seen.insert(input.node_.get()).second) queue.push(input);
