@@ -3,8 +3,9 @@
 // Dimensions: T tokens of the batch, B sequences, H hidden, N heads, D = H / N head width, F feed-forward,
 // K inputs and M outputs of a linear layer, V vocabulary, P positions, C classes, R rows picked.
 // Float tensors of one call share one dtype (f32 or f64); ids and offsets are I32. Outputs are allocated by the
-// caller and overwritten unless "adds to" is said; they do not overlap inputs unless "in place" is said. Kernels trust their arguments: ops/ has checked them.
-// An undefined Tensor means "not wanted" (outputs) or "absent" (inputs) where a line says so.
+// caller and overwritten unless "adds to" is said; they do not overlap inputs unless "in place" is said. Kernels trust
+// their arguments: ops/ has checked them. An undefined Tensor means "not wanted" (outputs) or "absent" (inputs) where a
+// line says so.
 #pragma once
 
 #include <cstdint>
@@ -56,8 +57,8 @@ struct LinearBackwardArgs {
 /// y = dropout(softmax(scale q k^T)) v.  lse[T,N] = log sum exp of the scaled scores; unwanted in inference.
 /// Dropout's element index of (query token t, head n, key j within the sequence) is (t N + n) 65536 + j.
 struct AttentionArgs {
-  Tensor q, k, v;   // [T,H]
-  Tensor offsets;   // [B+1] I32, first 0, last T, not decreasing
+  Tensor q, k, v;  // [T,H]
+  Tensor offsets;  // [B+1] I32, first 0, last T, not decreasing
   int64_t heads;
   double scale;
   Dropout dropout;
@@ -121,10 +122,10 @@ struct GatherRowsBackwardArgs {
 };
 
 /// Mean cross-entropy over the rows whose target is not -1:
-/// loss[1] = sum_r w_r l_r / sum_r w_r, l_r = -(1-e) logp_r[t_r] - e/C sum_c (weight_c / w_r) logp_r[c], w_r = weight[t_r]
-/// (PyTorch's CrossEntropyLoss with `weight` and `label_smoothing`). class_weight [C] may be absent (all ones).
-/// dlogits[R,C] is its gradient, unwanted in evaluation. Without any counted row, or where their weights sum to 0,
-/// loss and gradient are 0. Sums over R and C are taken in f64.
+/// loss[1] = sum_r w_r l_r / sum_r w_r, l_r = -(1-e) logp_r[t_r] - e/C sum_c (weight_c / w_r) logp_r[c], w_r =
+/// weight[t_r] (PyTorch's CrossEntropyLoss with `weight` and `label_smoothing`). class_weight [C] may be absent (all
+/// ones). dlogits[R,C] is its gradient, unwanted in evaluation. Without any counted row, or where their weights sum to
+/// 0, loss and gradient are 0. Sums over R and C are taken in f64.
 struct CrossEntropyArgs {
   Tensor logits, targets, class_weight;  // [R,C], [R] I32, [C]
   double label_smoothing;

@@ -51,8 +51,8 @@ class GzipReader : public ByteReader {
     // zlib would pass on a file without gzip's first bytes as it is, an empty one among them.
     CLOZE_CHECK(gzdirect(file_) == 0, ErrorCode::kFormat, "{} is not a gzip file", name_);
     // A truncated file shows as Z_BUF_ERROR, after the bytes that could still be unpacked.
-    CLOZE_CHECK(n >= 0 && (code == Z_OK || code == Z_STREAM_END), ErrorCode::kFormat,
-                "{} is not a whole gzip file: {}", name_, why);
+    CLOZE_CHECK(n >= 0 && (code == Z_OK || code == Z_STREAM_END), ErrorCode::kFormat, "{} is not a whole gzip file: {}",
+                name_, why);
     return static_cast<size_t>(n);
   }
 

@@ -107,7 +107,8 @@ AtomicFile::AtomicFile(Path path) : path_(std::move(path)) {
   CLOZE_CHECK(!path_.empty(), ErrorCode::kIo, "cannot write: the file has no name");
   // A link's target is replaced, not the link.
   if (std::filesystem::is_symlink(path_, ignored)) path_ = std::filesystem::weakly_canonical(path_, ignored);
-  CLOZE_CHECK(!std::filesystem::is_other(path_, ignored), ErrorCode::kIo, "cannot write {}: it is a device, a pipe or a socket", path_.string());
+  CLOZE_CHECK(!std::filesystem::is_other(path_, ignored), ErrorCode::kIo,
+              "cannot write {}: it is a device, a pipe or a socket", path_.string());
   CLOZE_CHECK(!std::filesystem::is_directory(path_, ignored), ErrorCode::kIo,
               "cannot write {}: a folder of that name stands there", path_.string());
   static std::atomic<uint32_t> counter{0};

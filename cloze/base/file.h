@@ -68,7 +68,8 @@ class LineReader {
   bool ended_ = false;
 };
 
-/// Writes `PATH.tmp-PID-COUNT`, and at commit() fsyncs it and renames it to PATH. Without commit() nothing stays behind.
+/// Writes `PATH.tmp-PID-COUNT`, and at commit() fsyncs it and renames it to PATH. Without commit() nothing stays
+/// behind.
 class AtomicFile {
  public:
   /// Errors: kIo (folder missing, read-only, no permission).

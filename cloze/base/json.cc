@@ -15,8 +15,10 @@ int nesting_depth(std::string_view text) {
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (in_string) {
-      if (c == '\\') ++i;
-      else if (c == '"') in_string = false;
+      if (c == '\\')
+        ++i;
+      else if (c == '"')
+        in_string = false;
     } else if (c == '"') {
       in_string = true;
     } else if (c == '[' || c == '{') {
@@ -61,8 +63,8 @@ Json parse_json(std::string_view text, std::string_view where, int max_depth) {
   CLOZE_CHECK(nesting_depth(text) <= max_depth, ErrorCode::kFormat, "{}: JSON nested deeper than {} levels", where,
               max_depth);
   // The parser takes NUL for the end and would not see what follows.
-  CLOZE_CHECK(text.find('\0') == std::string_view::npos, ErrorCode::kFormat, "{}: not valid JSON: a NUL byte at {}", where,
-              text.find('\0'));
+  CLOZE_CHECK(text.find('\0') == std::string_view::npos, ErrorCode::kFormat, "{}: not valid JSON: a NUL byte at {}",
+              where, text.find('\0'));
   try {
     return Json::parse(text);
   } catch (const nlohmann::json::exception& error) {
@@ -74,7 +76,9 @@ Json parse_json(std::string_view text, std::string_view where, int max_depth) {
   }
 }
 
-int64_t json_int(const Json& o, const char* key, std::string_view where) { return as_int(find(o, key, where), key, where); }
+int64_t json_int(const Json& o, const char* key, std::string_view where) {
+  return as_int(find(o, key, where), key, where);
+}
 double json_number(const Json& o, const char* key, std::string_view where) {
   return as_number(find(o, key, where), key, where);
 }
@@ -136,14 +140,26 @@ JsonLine& JsonLine::value(std::string_view text) {
     if (c < 0x80) {
       ++at;
       switch (c) {
-        case '"': text_ += "\\\""; break;
-        case '\\': text_ += "\\\\"; break;
-        case '\n': text_ += "\\n"; break;
-        case '\r': text_ += "\\r"; break;
-        case '\t': text_ += "\\t"; break;
+        case '"':
+          text_ += "\\\"";
+          break;
+        case '\\':
+          text_ += "\\\\";
+          break;
+        case '\n':
+          text_ += "\\n";
+          break;
+        case '\r':
+          text_ += "\\r";
+          break;
+        case '\t':
+          text_ += "\\t";
+          break;
         default:
-          if (c < 0x20 || c == 0x7F) text_ += fmt::format("\\u{:04x}", c);
-          else text_ += static_cast<char>(c);
+          if (c < 0x20 || c == 0x7F)
+            text_ += fmt::format("\\u{:04x}", c);
+          else
+            text_ += static_cast<char>(c);
       }
       continue;
     }

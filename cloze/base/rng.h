@@ -12,7 +12,8 @@ enum class RandomStream : uint32_t { kInit = 1, kShuffle = 2, kDropout = 3, kMas
 
 /// Four 32-bit words: block `index` of stream (`stream`, `substream`) under `seed`.
 inline std::array<uint32_t, 4> philox(uint64_t seed, uint32_t stream, uint32_t substream, uint64_t index) {
-  std::array<uint32_t, 4> counter = {static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32), substream, stream};
+  std::array<uint32_t, 4> counter = {static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32), substream,
+                                     stream};
   uint32_t key0 = static_cast<uint32_t>(seed), key1 = static_cast<uint32_t>(seed >> 32);
   for (int round = 0; round < 10; ++round) {
     const uint64_t p0 = uint64_t{0xD2511F53u} * counter[0], p1 = uint64_t{0xCD9E8D57u} * counter[2];

@@ -43,7 +43,8 @@ int cgroup_processors() {
   if (std::ifstream file("/sys/fs/cgroup/cpu.max"); file >> first >> period && first != "max") {
     quota = std::atof(first.c_str());
   } else {
-    std::ifstream quota_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), period_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+    std::ifstream quota_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
+        period_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
     if (!(quota_file >> quota && period_file >> period)) return 0;
   }
   return quota > 0 && period > 0 ? std::max(1, static_cast<int>(std::ceil(quota / period))) : 0;
@@ -56,8 +57,8 @@ int asked_threads() {
   const std::string value = text;
   int threads = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), threads);
-  CLOZE_CHECK(error == std::errc() && end == value.data() + value.size() && threads >= 0 && threads <= 1024, ErrorCode::kValue,
-              "CLOZE_NUM_THREADS must be 0 (all) to 1024, found \"{}\"", value);
+  CLOZE_CHECK(error == std::errc() && end == value.data() + value.size() && threads >= 0 && threads <= 1024,
+              ErrorCode::kValue, "CLOZE_NUM_THREADS must be 0 (all) to 1024, found \"{}\"", value);
   return threads;
 }
 
@@ -93,7 +94,9 @@ ThreadTeam::ThreadTeam(int threads) {
   }
 }
 
-ThreadTeam::~ThreadTeam() { dismiss(); }
+ThreadTeam::~ThreadTeam() {
+  dismiss();
+}
 
 void ThreadTeam::dismiss() {
   stop_.store(true, std::memory_order_relaxed);
@@ -161,6 +164,8 @@ void set_thread_count(int threads) {
   team_slot() = std::make_unique<ThreadTeam>(wanted);
 }
 
-ThreadTeam& thread_team() { return *team_slot(); }
+ThreadTeam& thread_team() {
+  return *team_slot();
+}
 
 }  // namespace cloze

@@ -22,23 +22,37 @@ void print(const JsonLine& line) {
 }
 
 void run_model(const Options& options, MeasureMode mode) {
-  MeasureOptions measured{.model = options.model, .mode = mode, .lengths = {}, .batch = options.batch, .runs = options.runs};
+  MeasureOptions measured{
+      .model = options.model, .mode = mode, .lengths = {}, .batch = options.batch, .runs = options.runs};
   CLOZE_CHECK(options.batch > 0 && options.length > 0, ErrorCode::kUsage, "--batch and --length must be at least 1");
-  if (options.lengths.empty()) measured.lengths.assign(static_cast<size_t>(options.batch), options.length);
-  else measured.lengths = read_lengths(options.lengths);
+  if (options.lengths.empty())
+    measured.lengths.assign(static_cast<size_t>(options.batch), options.length);
+  else
+    measured.lengths = read_lengths(options.lengths);
   const Measurement m = measure(measured);
   JsonLine line;
-  print(line.begin_object().member("engine", "cloze " CLOZE_VERSION).member("mode", options.mode).member("seconds_median", m.seconds_median)
-            .member("seconds_min", m.seconds_min).member("gflops", m.gflops).member("rows_per_s", m.rows_per_s)
-            .member("peak_bytes", m.peak_bytes).end_object());
+  print(line.begin_object()
+            .member("engine", "cloze " CLOZE_VERSION)
+            .member("mode", options.mode)
+            .member("seconds_median", m.seconds_median)
+            .member("seconds_min", m.seconds_min)
+            .member("gflops", m.gflops)
+            .member("rows_per_s", m.rows_per_s)
+            .member("peak_bytes", m.peak_bytes)
+            .end_object());
 }
 
 void run_tokenizer(const Options& options) {
   CLOZE_CHECK(!options.input.empty(), ErrorCode::kUsage, "--mode tokenize needs --input FILE");
   const TokenizeMeasurement m = measure_tokenizer(options.model, options.input, options.runs);
   JsonLine line;
-  print(line.begin_object().member("engine", "cloze " CLOZE_VERSION).member("mode", "tokenize").member("mb_per_s", m.mb_per_s)
-            .member("lines_per_s", m.lines_per_s).member("peak_bytes", peak_resident_bytes()).end_object());
+  print(line.begin_object()
+            .member("engine", "cloze " CLOZE_VERSION)
+            .member("mode", "tokenize")
+            .member("mb_per_s", m.mb_per_s)
+            .member("lines_per_s", m.lines_per_s)
+            .member("peak_bytes", peak_resident_bytes())
+            .end_object());
 }
 
 void run_start(const Options& options) {
@@ -49,13 +63,19 @@ void run_start(const Options& options) {
   predictor->predict(std::span(&row, 1));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   JsonLine line;
-  print(line.begin_object().member("engine", "cloze " CLOZE_VERSION).member("mode", "start").member("seconds_median", seconds)
-            .member("seconds_min", seconds).member("peak_bytes", peak_resident_bytes()).end_object());
+  print(line.begin_object()
+            .member("engine", "cloze " CLOZE_VERSION)
+            .member("mode", "start")
+            .member("seconds_median", seconds)
+            .member("seconds_min", seconds)
+            .member("peak_bytes", peak_resident_bytes())
+            .end_object());
 }
 
 void run(const Options& options) {
   options.threads.apply();
-  CLOZE_CHECK(options.precision == "fp32", ErrorCode::kUnsupported, "--precision must be fp32, got \"{}\"", options.precision);
+  CLOZE_CHECK(options.precision == "fp32", ErrorCode::kUnsupported, "--precision must be fp32, got \"{}\"",
+              options.precision);
   if (options.mode == "infer") return run_model(options, MeasureMode::kInfer);
   if (options.mode == "train") return run_model(options, MeasureMode::kTrain);
   if (options.mode == "tokenize") return run_tokenizer(options);

@@ -21,8 +21,10 @@ void run(const Options& options) {
   CLOZE_CHECK(!examples.rows.empty(), ErrorCode::kValue, "{}: there are no rows", options.data);
   const Evaluation result = predictor->evaluate(examples.rows, options.data);
   say(fmt::format("{} rows of {}, {}", result.rows, options.data, describe(examples.columns)));
-  if (result.truncated > 0) say(fmt::format("note: {} rows were longer than the model takes and were cut", result.truncated));
-  if (examples.replaced > 0) say(fmt::format("note: {} invalid UTF-8 sequences were replaced by U+FFFD", examples.replaced));
+  if (result.truncated > 0)
+    say(fmt::format("note: {} rows were longer than the model takes and were cut", result.truncated));
+  if (examples.replaced > 0)
+    say(fmt::format("note: {} invalid UTF-8 sequences were replaced by U+FFFD", examples.replaced));
   say("\n" + result.text);
   JsonLine line;
   line.begin_object().member("rows", result.rows);

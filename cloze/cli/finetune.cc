@@ -68,19 +68,31 @@ BertConfig scratch_config(const Source& source) {
 TrainingSource resolve(const Options& options) {
   const Source& s = options.source;
   CLOZE_CHECK(!s.task.empty() && !s.train.empty(), ErrorCode::kUsage, "--task, --train and --output are needed");
-  CLOZE_CHECK(s.from_scratch == s.model.empty(), ErrorCode::kUsage, "{}", s.from_scratch
-                  ? "--model and --from-scratch exclude each other"
-                  : "where to start from? Give --model DIR, or --from-scratch --vocab FILE");
-  CLOZE_CHECK(!s.from_scratch || !s.vocab.empty(), ErrorCode::kUsage, "--from-scratch needs --vocab: a vocab.txt or a model directory");
-  CLOZE_CHECK(s.from_scratch || (s.vocab.empty() && s.size.empty() && s.layers == 0 && s.hidden == 0 && s.heads == 0 && !s.cased),
-              ErrorCode::kUsage, "--vocab, --cased, --size, --layers, --hidden and --heads go with --from-scratch only");
+  CLOZE_CHECK(s.from_scratch == s.model.empty(), ErrorCode::kUsage, "{}",
+              s.from_scratch ? "--model and --from-scratch exclude each other"
+                             : "where to start from? Give --model DIR, or --from-scratch --vocab FILE");
+  CLOZE_CHECK(!s.from_scratch || !s.vocab.empty(), ErrorCode::kUsage,
+              "--from-scratch needs --vocab: a vocab.txt or a model directory");
+  CLOZE_CHECK(s.from_scratch ||
+                  (s.vocab.empty() && s.size.empty() && s.layers == 0 && s.hidden == 0 && s.heads == 0 && !s.cased),
+              ErrorCode::kUsage,
+              "--vocab, --cased, --size, --layers, --hidden and --heads go with --from-scratch only");
   for (const int64_t size : {s.layers, s.hidden, s.heads, s.max_length})
-    CLOZE_CHECK(size >= 0, ErrorCode::kUsage, "--layers, --hidden, --heads and --max-length must not be negative, got {}", size);
+    CLOZE_CHECK(size >= 0, ErrorCode::kUsage,
+                "--layers, --hidden, --heads and --max-length must not be negative, got {}", size);
   CLOZE_CHECK(s.dropout < 1 && s.label_smoothing >= 0 && s.label_smoothing < 1, ErrorCode::kUsage,
               "--dropout and --label-smoothing must be below 1, got {} and {}", s.dropout, s.label_smoothing);
-  TrainingSource source{.model = s.model, .vocab = s.vocab, .cased = s.cased, .scratch_config = {}, .train = s.train, .dev = s.dev,
-                        .examples = options.table.resolve(), .max_length = s.max_length, .label_smoothing = s.label_smoothing,
-                        .dropout = s.dropout, .seed = static_cast<uint64_t>(options.train.seed)};
+  TrainingSource source{.model = s.model,
+                        .vocab = s.vocab,
+                        .cased = s.cased,
+                        .scratch_config = {},
+                        .train = s.train,
+                        .dev = s.dev,
+                        .examples = options.table.resolve(),
+                        .max_length = s.max_length,
+                        .label_smoothing = s.label_smoothing,
+                        .dropout = s.dropout,
+                        .seed = static_cast<uint64_t>(options.train.seed)};
   if (s.from_scratch) source.scratch_config = scratch_config(s);
   return source;
 }
@@ -90,8 +102,10 @@ class Watcher : public TrainObserver {
   void on_step(const StepInfo& info) override {
     tokens_ += info.tokens;
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
-    progress_.update(info.step, info.total_steps,
-                     fmt::format("epoch {}  loss {:.4f}  {} tok/s", info.epoch, info.loss, grouped(static_cast<int64_t>(static_cast<double>(tokens_) / std::max(seconds, 1e-9)))));
+    progress_.update(
+        info.step, info.total_steps,
+        fmt::format("epoch {}  loss {:.4f}  {} tok/s", info.epoch, info.loss,
+                    grouped(static_cast<int64_t>(static_cast<double>(tokens_) / std::max(seconds, 1e-9)))));
   }
   void on_evaluation(const EvaluationInfo& info) override {
     progress_.clear();
@@ -119,8 +133,8 @@ Json run_record(const Options& options) {
   for (const Json& part : {fields_to_json(options.source), fields_to_json(options.train)})
     for (const auto& [key, value] : part.items()) run[key] = value;
   const TableFlags& t = options.table;
-  run["table"] = {{"format", t.format}, {"text", t.text}, {"text_pair", t.text_pair}, {"label", t.label},
-                  {"no_header", t.no_header}, {"invalid_utf8", t.invalid_utf8}};
+  run["table"] = {{"format", t.format}, {"text", t.text},           {"text_pair", t.text_pair},
+                  {"label", t.label},   {"no_header", t.no_header}, {"invalid_utf8", t.invalid_utf8}};
   run["threads"] = thread_team().size();
   return run;
 }
@@ -137,12 +151,18 @@ void run(const Options& options) {
   std::signal(SIGINT, ask_stop);
   std::signal(SIGTERM, ask_stop);
   Watcher watcher;
-  const TrainResult result = train(*task, options.train, run_record(options), options.output, start, watcher, stop_asked);
-  if (result.was_complete) return say(fmt::format("the run in {} was finished already ({} steps): nothing to do", options.output, result.steps));
+  const TrainResult result =
+      train(*task, options.train, run_record(options), options.output, start, watcher, stop_asked);
+  if (result.was_complete)
+    return say(
+        fmt::format("the run in {} was finished already ({} steps): nothing to do", options.output, result.steps));
   if (result.best.rows > 0) say("\n" + result.best.text);
-  if (result.metric.empty()) say(fmt::format("done in {}: the last weights are in {} (give --dev to keep the best ones)", clock_text(watcher.seconds()), options.output));
-  else say(fmt::format("done in {}: best {} {:.4f} at step {} of {}; the model is in {}", clock_text(watcher.seconds()), result.metric,
-                       result.best_value, result.best_step, result.steps, options.output));
+  if (result.metric.empty())
+    say(fmt::format("done in {}: the last weights are in {} (give --dev to keep the best ones)",
+                    clock_text(watcher.seconds()), options.output));
+  else
+    say(fmt::format("done in {}: best {} {:.4f} at step {} of {}; the model is in {}", clock_text(watcher.seconds()),
+                    result.metric, result.best_value, result.best_step, result.steps, options.output));
 }
 
 }  // namespace

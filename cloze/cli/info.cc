@@ -32,14 +32,24 @@ Json describe_model(const std::string& dir) {
   Json heads = Json::array();
   for (const auto& [tensor, head] : kHeads)
     if (weights.has(tensor)) heads.push_back(head);
-  Json result = {{"model", dir}, {"architecture", config.architecture}, {"layers", config.num_hidden_layers},
-                 {"hidden", config.hidden_size}, {"heads", config.num_attention_heads}, {"feed_forward", config.intermediate_size},
-                 {"vocabulary", config.vocab_size}, {"positions", config.max_position_embeddings}, {"tensors", names.size()},
-                 {"parameters", elements}, {"weights_file", weights.source().filename().string()}, {"trained_heads", heads},
-                 {"labels", config.labels}, {"cloze", config.cloze}};
+  Json result = {{"model", dir},
+                 {"architecture", config.architecture},
+                 {"layers", config.num_hidden_layers},
+                 {"hidden", config.hidden_size},
+                 {"heads", config.num_attention_heads},
+                 {"feed_forward", config.intermediate_size},
+                 {"vocabulary", config.vocab_size},
+                 {"positions", config.max_position_embeddings},
+                 {"tensors", names.size()},
+                 {"parameters", elements},
+                 {"weights_file", weights.source().filename().string()},
+                 {"trained_heads", heads},
+                 {"labels", config.labels},
+                 {"cloze", config.cloze}};
   if (files.has(ModelFiles::kTokenizer) || files.has(ModelFiles::kVocab)) {
     const Tokenizer tokenizer = Tokenizer::load(files.dir());
-    result["tokenizer"] = {{"tokens", tokenizer.size()}, {"lowercase", tokenizer.options().normalizer.lowercase},
+    result["tokenizer"] = {{"tokens", tokenizer.size()},
+                           {"lowercase", tokenizer.options().normalizer.lowercase},
                            {"strip_accents", tokenizer.options().normalizer.strips_accents()}};
   }
   return result;
@@ -50,7 +60,9 @@ void run(const Options& options) {
   if (options.json) return write_out(facts.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"), flush_out();
   std::string text;
   for (const auto& [key, value] : facts.items()) {
-    std::string shown = value.is_string() ? value.get<std::string>() : value.is_number_integer() ? grouped(value.get<int64_t>()) : value.dump(-1, ' ', false, Json::error_handler_t::replace);
+    std::string shown = value.is_string()           ? value.get<std::string>()
+                        : value.is_number_integer() ? grouped(value.get<int64_t>())
+                                                    : value.dump(-1, ' ', false, Json::error_handler_t::replace);
     text += fmt::format("{:<14} {}\n", key, shown);
   }
   write_out(text);

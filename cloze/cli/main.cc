@@ -1,4 +1,7 @@
-// The program: parses, runs one command, turns errors into exit codes. 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+// The program: parses, runs one command, turns errors into exit codes. 0 done, 1 failed, 2 wrong usage, 130
+// interrupted.
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <map>
 #include <new>
@@ -6,6 +9,7 @@
 #include "cloze/base/error.h"
 #include "cloze/cli/command.h"
 #include "cloze/cli/output.h"
+#include "cloze/data/columns_names.h"
 
 namespace {
 
@@ -14,9 +18,32 @@ int exit_code(cloze::ErrorCode code) {
   return code == cloze::ErrorCode::kInterrupted ? 130 : 1;
 }
 
-bool is_command(std::string_view word) {
-  const auto commands = cloze::cli::commands();
-  return std::ranges::any_of(commands, [&](const cloze::cli::Command& command) { return word == command.name; });
+/// ": did you mean X?", or nothing where no candidate is near.
+std::string suggestion(std::string_view word, const std::vector<std::string>& candidates) {
+  const std::string nearest = cloze::nearest_name(word, candidates);
+  return nearest.empty() ? "" : fmt::format(": did you mean {}?", nearest);
+}
+
+/// The complaint about a first word that is no command, or about an option that the command lacks; empty if there is
+/// none. CLI11 would first complain of required options that are missing, and never suggest.
+std::string unknown_word(CLI::App& app, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return "";
+  std::vector<std::string> names;
+  for (const cloze::cli::Command& command : cloze::cli::commands()) names.emplace_back(command.name);
+  if (std::ranges::find(names, argv[1]) == names.end())
+    return fmt::format("unknown command \"{}\"{}\nThere are: {}\nSee: cloze --help", argv[1],
+                       suggestion(argv[1], names), fmt::join(names, ", "));
+  const CLI::App& command = *app.get_subcommand(argv[1]);
+  std::vector<std::string> options;
+  for (const CLI::Option* option : command.get_options())
+    for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
+  for (int i = 2; i < argc; ++i) {
+    const std::string word = std::string(argv[i]).substr(0, std::string_view(argv[i]).find('='));
+    if (!word.starts_with("--") || word == "--") continue;
+    if (std::ranges::find(options, word) == options.end())
+      return fmt::format("unknown option {}{}\nSee: cloze {} --help", word, suggestion(word, options), argv[1]);
+  }
+  return "";
 }
 
 int run(int argc, char** argv) {
@@ -29,10 +56,8 @@ int run(int argc, char** argv) {
     CLI::App* sub = app.add_subcommand(command.name, command.summary);
     work[sub] = command.setup(*sub);
   }
-  if (argc > 1 && argv[1][0] != '-' && !is_command(argv[1])) {
-    std::string names;
-    for (const cloze::cli::Command& command : cloze::cli::commands()) names += std::string(names.empty() ? "" : ", ") + command.name;
-    cloze::cli::say(fmt::format("cloze: unknown command \"{}\"; there are {}\nSee: cloze --help", argv[1], names));
+  if (const std::string complaint = unknown_word(app, argc, argv); !complaint.empty()) {
+    cloze::cli::say("cloze: " + complaint);
     return 2;
   }
   try {

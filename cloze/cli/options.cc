@@ -5,7 +5,10 @@
 
 namespace cloze::cli {
 
-void ThreadsOption::add(CLI::App& app) { app.add_option("--threads", threads, "threads; 0: all that this process may use, or CLOZE_NUM_THREADS")->capture_default_str(); }
+void ThreadsOption::add(CLI::App& app) {
+  app.add_option("--threads", threads, "threads; 0: all that this process may use, or CLOZE_NUM_THREADS")
+      ->capture_default_str();
+}
 
 void ThreadsOption::apply() const {
   CLOZE_CHECK(threads >= 0 && threads <= 1024, ErrorCode::kUsage, "--threads must be 0 (all) to 1024, got {}", threads);
@@ -16,7 +19,8 @@ void TableFlags::add(CLI::App& app, Labels labels, const char* invalid) {
   invalid_utf8 = invalid;
   std::string names;
   for (const Layout& layout : layouts()) names += (names.empty() ? "" : ", ") + std::string(layout.name);
-  app.add_option("--format", format, "lines, tsv, csv, jsonl, or a known layout: " + names + " (default: by the file's extension)");
+  app.add_option("--format", format,
+                 "lines, tsv, csv, jsonl, or a known layout: " + names + " (default: by the file's extension)");
   app.add_option("--text", text, "column of the text: name, or number from 1");
   app.add_option("--text-pair", text_pair, "column of the second text");
   if (labels == Labels::kOffer) app.add_option("--label", label, "column of the label");
@@ -34,7 +38,8 @@ ExampleOptions TableFlags::resolve() const {
     options.table.format = parse_table_format(format);
   else if (!format.empty())
     options.columns.layout = format;
-  CLOZE_CHECK(invalid_utf8 == "refuse" || invalid_utf8 == "replace", ErrorCode::kUsage, "--invalid-utf8 must be refuse or replace, got \"{}\"", invalid_utf8);
+  CLOZE_CHECK(invalid_utf8 == "refuse" || invalid_utf8 == "replace", ErrorCode::kUsage,
+              "--invalid-utf8 must be refuse or replace, got \"{}\"", invalid_utf8);
   options.table.invalid_utf8 = invalid_utf8 == "refuse" ? InvalidUtf8::kRefuse : InvalidUtf8::kReplace;
   return options;
 }

@@ -17,8 +17,10 @@ class FieldBinder {
   void operator()(const char* name, T& value, const char* help) {
     std::string option = std::string("--") + name;
     std::replace(option.begin(), option.end(), '_', '-');
-    if constexpr (std::is_same_v<T, bool>) app_.add_flag(option, value, help);
-    else app_.add_option(option, value, help)->capture_default_str();
+    if constexpr (std::is_same_v<T, bool>)
+      app_.add_flag(option, value, help);
+    else
+      app_.add_option(option, value, help)->capture_default_str();
   }
 
  private:

@@ -1,4 +1,5 @@
-// Where words and data go: data on stdout, words on stderr, progress as a bar on a terminal and as plain lines elsewhere.
+// Where words and data go: data on stdout, words on stderr, progress as a bar on a terminal and as plain lines
+// elsewhere.
 #pragma once
 
 #include <chrono>

@@ -24,7 +24,8 @@ void run(const Options& options) {
     for (const std::string& line : lines) write_out(line + "\n");
     flush_out();
   });
-  if (counts.replaced > 0) say(fmt::format("note: {} invalid UTF-8 sequences were replaced by U+FFFD", counts.replaced));
+  if (counts.replaced > 0)
+    say(fmt::format("note: {} invalid UTF-8 sequences were replaced by U+FFFD", counts.replaced));
 }
 
 }  // namespace

@@ -4,16 +4,21 @@ namespace cloze {
 namespace {
 
 EncoderSizes sizes_of(const BertConfig& c) {
-  return {.hidden = c.hidden_size, .heads = c.num_attention_heads, .feed_forward = c.intermediate_size,
-          .activation = c.hidden_act, .hidden_dropout = c.hidden_dropout_prob,
-          .attention_dropout = c.attention_probs_dropout_prob, .eps = c.layer_norm_eps};
+  return {.hidden = c.hidden_size,
+          .heads = c.num_attention_heads,
+          .feed_forward = c.intermediate_size,
+          .activation = c.hidden_act,
+          .hidden_dropout = c.hidden_dropout_prob,
+          .attention_dropout = c.attention_probs_dropout_prob,
+          .eps = c.layer_norm_eps};
 }
 
 }  // namespace
 
 Bert::Bert(const BertConfig& config, Pooler pooler)
     : config_(config),
-      embeddings_("bert.embeddings", config.vocab_size, config.max_position_embeddings, config.type_vocab_size, sizes_of(config)) {
+      embeddings_("bert.embeddings", config.vocab_size, config.max_position_embeddings, config.type_vocab_size,
+                  sizes_of(config)) {
   for (int64_t i = 0; i < config.num_hidden_layers; ++i)
     layers_.emplace_back(fmt::format("bert.encoder.layer.{}", i), sizes_of(config));
   if (pooler == Pooler::kWith) pooler_.emplace("bert.pooler.dense", config.hidden_size, config.hidden_size);
@@ -22,13 +27,14 @@ Bert::Bert(const BertConfig& config, Pooler pooler)
 Var Bert::forward(const RaggedBatch& batch, ForwardContext& context) const {
   const auto offsets = batch.offsets.values<int32_t>();
   for (size_t b = 0; b + 1 < offsets.size(); ++b)
-    CLOZE_CHECK(offsets[b + 1] > offsets[b] && offsets[b + 1] - offsets[b] <= config_.max_position_embeddings, ErrorCode::kValue,
-                "sequence {} has {} tokens; the model takes 1 to {}", b, offsets[b + 1] - offsets[b], config_.max_position_embeddings);
+    CLOZE_CHECK(offsets[b + 1] > offsets[b] && offsets[b + 1] - offsets[b] <= config_.max_position_embeddings,
+                ErrorCode::kValue, "sequence {} has {} tokens; the model takes 1 to {}", b, offsets[b + 1] - offsets[b],
+                config_.max_position_embeddings);
   return encode(embeddings_.forward(batch, context), batch.offsets, context);
 }
 
 Var Bert::encode(const Var& embeddings, const Tensor& offsets, ForwardContext& context) const {
-  Var x = embeddings;                                                             // [T,H]
+  Var x = embeddings;                                                                // [T,H]
   for (const EncoderLayer& layer : layers_) x = layer.forward(x, offsets, context);  // [T,H]
   return x;
 }

@@ -38,30 +38,37 @@ constexpr NumberField kNumberFields[] = {
     {"layer_norm_eps", &BertConfig::layer_norm_eps, 0, 1},
 };
 constexpr std::pair<const char*, Activation> kActivations[] = {
-    {"gelu", Activation::kGelu},          {"gelu_new", Activation::kGeluTanh}, {"gelu_pytorch_tanh", Activation::kGeluTanh},
-    {"gelu_fast", Activation::kGeluTanh}, {"relu", Activation::kRelu},         {"tanh", Activation::kTanh},
+    {"gelu", Activation::kGelu},
+    {"gelu_new", Activation::kGeluTanh},
+    {"gelu_pytorch_tanh", Activation::kGeluTanh},
+    {"gelu_fast", Activation::kGeluTanh},
+    {"relu", Activation::kRelu},
+    {"tanh", Activation::kTanh},
 };
 
 Activation parse_activation(const std::string& name, const std::string& where) {
   for (const auto& [known, activation] : kActivations)
     if (name == known) return activation;
-  fail(ErrorCode::kUnsupported, "{}: \"hidden_act\" is \"{}\"; known are gelu, gelu_new, gelu_pytorch_tanh, gelu_fast, relu, tanh",
-       where, name);
+  fail(ErrorCode::kUnsupported,
+       "{}: \"hidden_act\" is \"{}\"; known are gelu, gelu_new, gelu_pytorch_tanh, gelu_fast, relu, tanh", where, name);
 }
 
 /// id2label {"0": "neg", …} in order; ids must be 0 to n-1.
 std::vector<std::string> parse_labels(const Json& object, const std::string& where) {
   const auto found = object.find("id2label");
   if (found == object.end() || found->is_null()) return {};
-  CLOZE_CHECK(found->is_object(), ErrorCode::kFormat, "{}: \"id2label\" must be an object, found {}", where, found->type_name());
+  CLOZE_CHECK(found->is_object(), ErrorCode::kFormat, "{}: \"id2label\" must be an object, found {}", where,
+              found->type_name());
   std::vector<std::string> labels(found->size());
   std::vector<char> seen(found->size(), 0);
   for (const auto& [key, name] : found->items()) {
     size_t id = 0;
     const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
-    CLOZE_CHECK(error == std::errc() && end == key.data() + key.size() && id < labels.size() && !seen[id], ErrorCode::kFormat,
-                "{}: \"id2label\" must have the keys 0 to {}, found \"{}\"", where, labels.size() - 1, key);
-    CLOZE_CHECK(name.is_string(), ErrorCode::kFormat, "{}: \"id2label\" {} must be a string, found {}", where, key, name.type_name());
+    CLOZE_CHECK(error == std::errc() && end == key.data() + key.size() && id < labels.size() && !seen[id],
+                ErrorCode::kFormat, "{}: \"id2label\" must have the keys 0 to {}, found \"{}\"", where,
+                labels.size() - 1, key);
+    CLOZE_CHECK(name.is_string(), ErrorCode::kFormat, "{}: \"id2label\" {} must be a string, found {}", where, key,
+                name.type_name());
     labels[id] = name.get<std::string>();
     seen[id] = 1;
   }
@@ -70,30 +77,34 @@ std::vector<std::string> parse_labels(const Json& object, const std::string& whe
 
 void refuse_other_architectures(const Json& object, const std::string& where) {
   const std::string type = json_string_or(object, "model_type", "bert", where);
-  CLOZE_CHECK(type == "bert", ErrorCode::kUnsupported, "{}: \"model_type\" is \"{}\"; Cloze reads BERT checkpoints (\"bert\")", where, type);
+  CLOZE_CHECK(type == "bert", ErrorCode::kUnsupported,
+              "{}: \"model_type\" is \"{}\"; Cloze reads BERT checkpoints (\"bert\")", where, type);
   const std::string positions = json_string_or(object, "position_embedding_type", "absolute", where);
-  CLOZE_CHECK(positions == "absolute", ErrorCode::kUnsupported, "{}: \"position_embedding_type\" is \"{}\"; only \"absolute\" is known", where, positions);
+  CLOZE_CHECK(positions == "absolute", ErrorCode::kUnsupported,
+              "{}: \"position_embedding_type\" is \"{}\"; only \"absolute\" is known", where, positions);
   for (const char* key : {"is_decoder", "add_cross_attention"})
-    CLOZE_CHECK(!json_bool_or(object, key, false, where), ErrorCode::kUnsupported, "{}: \"{}\" is true; only encoders are known", where, key);
+    CLOZE_CHECK(!json_bool_or(object, key, false, where), ErrorCode::kUnsupported,
+                "{}: \"{}\" is true; only encoders are known", where, key);
 }
 
 }  // namespace
 
 BertConfig BertConfig::from_json(const Json& object, const std::string& where) {
-  CLOZE_CHECK(object.is_object(), ErrorCode::kFormat, "{}: expected a JSON object, found {}", where, object.type_name());
+  CLOZE_CHECK(object.is_object(), ErrorCode::kFormat, "{}: expected a JSON object, found {}", where,
+              object.type_name());
   refuse_other_architectures(object, where);
   BertConfig config;
   config.source = object;
   for (const IntField& field : kIntFields) {
     const int64_t value = json_int_or(object, field.key, config.*field.member, where);
-    CLOZE_CHECK(value >= field.least && value <= field.most, ErrorCode::kValue, "{}: \"{}\" must be {} to {}, found {}", where,
-                field.key, field.least, field.most, value);
+    CLOZE_CHECK(value >= field.least && value <= field.most, ErrorCode::kValue, "{}: \"{}\" must be {} to {}, found {}",
+                where, field.key, field.least, field.most, value);
     config.*field.member = value;
   }
   for (const NumberField& field : kNumberFields) {
     const double value = json_number_or(object, field.key, config.*field.member, where);
-    CLOZE_CHECK(value >= field.least && value < field.below, ErrorCode::kValue, "{}: \"{}\" must be in [{}, {}), found {}", where,
-                field.key, field.least, field.below, value);
+    CLOZE_CHECK(value >= field.least && value < field.below, ErrorCode::kValue,
+                "{}: \"{}\" must be in [{}, {}), found {}", where, field.key, field.least, field.below, value);
     config.*field.member = value;
   }
   CLOZE_CHECK(config.hidden_size % config.num_attention_heads == 0, ErrorCode::kValue,
@@ -101,10 +112,12 @@ BertConfig BertConfig::from_json(const Json& object, const std::string& where) {
               config.num_attention_heads);
   config.hidden_act = parse_activation(json_string_or(object, "hidden_act", "gelu", where), where);
   config.labels = parse_labels(object, where);
-  if (const auto found = object.find("architectures"); found != object.end() && found->is_array() && !found->empty() && (*found)[0].is_string())
+  if (const auto found = object.find("architectures");
+      found != object.end() && found->is_array() && !found->empty() && (*found)[0].is_string())
     config.architecture = (*found)[0].get<std::string>();
   if (const auto found = object.find("cloze"); found != object.end()) {
-    CLOZE_CHECK(found->is_object(), ErrorCode::kFormat, "{}: \"cloze\" must be an object, found {}", where, found->type_name());
+    CLOZE_CHECK(found->is_object(), ErrorCode::kFormat, "{}: \"cloze\" must be an object, found {}", where,
+                found->type_name());
     config.cloze = *found;
   }
   return config;
@@ -115,7 +128,8 @@ BertConfig BertConfig::preset(const std::string& size) {
     const char* name;
     int64_t layers, hidden;
   };
-  constexpr Preset kPresets[] = {{"tiny", 2, 128}, {"mini", 4, 256}, {"small", 4, 512}, {"medium", 8, 512}, {"base", 12, 768}, {"large", 24, 1024}};
+  constexpr Preset kPresets[] = {{"tiny", 2, 128},   {"mini", 4, 256},  {"small", 4, 512},
+                                 {"medium", 8, 512}, {"base", 12, 768}, {"large", 24, 1024}};
   for (const Preset& preset : kPresets) {
     if (size != preset.name) continue;
     BertConfig config;
@@ -137,7 +151,8 @@ Json BertConfig::to_json() const {
   const auto same_act = [&](const auto& entry) { return entry.second == hidden_act; };
   const std::string old = json_string_or(source, "hidden_act", "", "config.json");
   const auto* first = std::ranges::find_if(kActivations, same_act);
-  const bool old_fits = std::ranges::any_of(kActivations, [&](const auto& entry) { return same_act(entry) && old == entry.first; });
+  const bool old_fits =
+      std::ranges::any_of(kActivations, [&](const auto& entry) { return same_act(entry) && old == entry.first; });
   if (!old_fits) object["hidden_act"] = first->first;
   object.erase("id2label");
   object.erase("label2id");
@@ -160,7 +175,8 @@ int64_t BertConfig::layer_elements() const {
 }
 
 double BertConfig::forward_flops(int64_t tokens) const {
-  const double s = static_cast<double>(tokens), h = static_cast<double>(hidden_size), f = static_cast<double>(intermediate_size);
+  const double s = static_cast<double>(tokens), h = static_cast<double>(hidden_size),
+               f = static_cast<double>(intermediate_size);
   return static_cast<double>(num_hidden_layers) * s * (2 * (4 * h * h + 2 * h * f) + 4 * s * h);
 }
 

@@ -23,7 +23,8 @@ BertConfig load_config(const ModelFiles& files) {
   BertConfig config = BertConfig::from_json(files.read_json(), where);
   const uintmax_t bytes = weight_bytes(files);
   // Two bytes a weight is the least that any format takes.
-  const double least = 2.0 * static_cast<double>(config.num_hidden_layers) * static_cast<double>(config.layer_elements());
+  const double least =
+      2.0 * static_cast<double>(config.num_hidden_layers) * static_cast<double>(config.layer_elements());
   CLOZE_CHECK(bytes == 0 || least <= static_cast<double>(bytes), ErrorCode::kValue,
               "{}: {} layers of width {} need at least {:.0f} bytes of weights, but the weight files have {}", where,
               config.num_hidden_layers, config.hidden_size, least, bytes);

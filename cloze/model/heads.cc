@@ -6,7 +6,8 @@ ClassifierHead::ClassifierHead(const BertConfig& config, int64_t classes)
     // Hugging Face's "classifier_dropout" overrides the encoder's where it is given.
     : dropout_(json_number_or(config.source, "classifier_dropout", config.hidden_dropout_prob, "config.json")),
       linear_("classifier", config.hidden_size, classes) {
-  CLOZE_CHECK(dropout_ >= 0 && dropout_ < 1, ErrorCode::kValue, "config.json: \"classifier_dropout\" must be in [0, 1), found {}", dropout_);
+  CLOZE_CHECK(dropout_ >= 0 && dropout_ < 1, ErrorCode::kValue,
+              "config.json: \"classifier_dropout\" must be in [0, 1), found {}", dropout_);
 }
 
 Var ClassifierHead::forward(const Var& x, ForwardContext& context) const {

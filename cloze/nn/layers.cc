@@ -15,7 +15,9 @@ void Linear::collect(ParameterList& list) {
   list.push_back(&bias_);
 }
 
-void Linear::freeze() { prepared_ = prepare_weight(weight_.var.value()); }
+void Linear::freeze() {
+  prepared_ = prepare_weight(weight_.var.value());
+}
 
 LayerNorm::LayerNorm(const std::string& name, int64_t hidden, double eps)
     : gamma_{name + ".weight", {hidden}, Init::kOnes, Decay::kNo, {}},
@@ -62,8 +64,10 @@ EncoderLayer::EncoderLayer(const std::string& name, const EncoderSizes& sizes)
 
 Var EncoderLayer::forward(const Var& x, const Tensor& offsets, ForwardContext& context) const {
   const Dropout attention_dropout = context.next_dropout(sizes_.attention_dropout);
-  const Dropout first = context.next_dropout(sizes_.hidden_dropout), second = context.next_dropout(sizes_.hidden_dropout);
-  const Var mixed = attention(query_.forward(x), key_.forward(x), value_.forward(x), offsets, sizes_.heads, attention_dropout);
+  const Dropout first = context.next_dropout(sizes_.hidden_dropout),
+                second = context.next_dropout(sizes_.hidden_dropout);
+  const Var mixed =
+      attention(query_.forward(x), key_.forward(x), value_.forward(x), offsets, sizes_.heads, attention_dropout);
   const Var attended = attention_norm_.forward(attention_output_.forward(mixed), x, first);  // [T,H]
   const Var wide = up_.forward(attended, sizes_.activation);                                 // [T,F]
   return output_norm_.forward(down_.forward(wide), attended, second);                        // [T,H]

@@ -47,7 +47,8 @@ struct EncoderSizes {
 /// Word + position + segment embeddings, layer norm, dropout.
 class Embeddings {
  public:
-  Embeddings(const std::string& name, int64_t vocabulary, int64_t positions, int64_t segments, const EncoderSizes& sizes);
+  Embeddings(const std::string& name, int64_t vocabulary, int64_t positions, int64_t segments,
+             const EncoderSizes& sizes);
   Var forward(const RaggedBatch& batch, ForwardContext& context) const;
   void collect(ParameterList& list);
   const Var& word() const { return word_.var; }

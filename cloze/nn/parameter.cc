@@ -26,8 +26,10 @@ void Parameter::initialize(uint64_t seed, double std, DType dtype) {
   const auto fill = [&](auto values) {
     for (auto& v : values) v = static_cast<std::remove_reference_t<decltype(v)>>(rng.normal() * std);
   };
-  if (dtype == DType::kF64) fill(value.values<double>());
-  else fill(value.values<float>());
+  if (dtype == DType::kF64)
+    fill(value.values<double>());
+  else
+    fill(value.values<float>());
   set(value);
 }
 

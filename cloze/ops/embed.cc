@@ -21,22 +21,35 @@ Var embed(const RaggedBatch& batch, const Var& word, const Var& position, const 
   for (const Var* table : {&position, &segment})
     CLOZE_CHECK(table->value().shape().rank() == 2 && table->value().shape()[1] == s[1], ErrorCode::kShape,
                 "[embed] position and segment must have {} columns as word, got {}", s[1], table->value().shape());
-  CLOZE_CHECK(batch.ids.shape().rank() == 1 && batch.positions.shape() == batch.ids.shape() && batch.segments.shape() == batch.ids.shape(),
-              ErrorCode::kShape, "[embed] ids, positions and segments must be [T] alike, got {}, {}, {}", batch.ids.shape(),
-              batch.positions.shape(), batch.segments.shape());
+  CLOZE_CHECK(batch.ids.shape().rank() == 1 && batch.positions.shape() == batch.ids.shape() &&
+                  batch.segments.shape() == batch.ids.shape(),
+              ErrorCode::kShape, "[embed] ids, positions and segments must be [T] alike, got {}, {}, {}",
+              batch.ids.shape(), batch.positions.shape(), batch.segments.shape());
   check_rows(batch.ids, word.value(), "id");
   check_rows(batch.positions, position.value(), "position");
   check_rows(batch.segments, segment.value(), "segment");
   const DType dtype = word.value().dtype();
   const Tensor y({batch.tokens(), s[1]}, dtype);
-  backend().embed({.ids = batch.ids, .positions = batch.positions, .segments = batch.segments, .word = word.value(),
-                   .position = position.value(), .segment = segment.value(), .y = y});
+  backend().embed({.ids = batch.ids,
+                   .positions = batch.positions,
+                   .segments = batch.segments,
+                   .word = word.value(),
+                   .position = position.value(),
+                   .segment = segment.value(),
+                   .y = y});
   if (!will_record({&word, &position, &segment})) return Var(y);
   return Var::from_op(y, {word, position, segment}, [=](const Tensor& dy) {
-    const auto wanted = [dtype](const Var& t) { return t.needs_grad() ? Tensor::zeros(t.value().shape(), dtype) : Tensor(); };
+    const auto wanted = [dtype](const Var& t) {
+      return t.needs_grad() ? Tensor::zeros(t.value().shape(), dtype) : Tensor();
+    };
     const Tensor dword = wanted(word), dposition = wanted(position), dsegment = wanted(segment);
-    backend().embed_backward({.ids = batch.ids, .positions = batch.positions, .segments = batch.segments, .dy = dy,
-                              .dword = dword, .dposition = dposition, .dsegment = dsegment});
+    backend().embed_backward({.ids = batch.ids,
+                              .positions = batch.positions,
+                              .segments = batch.segments,
+                              .dy = dy,
+                              .dword = dword,
+                              .dposition = dposition,
+                              .dsegment = dsegment});
     word.add_grad(dword);
     position.add_grad(dposition);
     segment.add_grad(dsegment);

@@ -11,15 +11,23 @@ Var add_layer_norm(const Var& x, const Var& residual, const Var& gamma, const Va
   CLOZE_CHECK(!residual.defined() || residual.value().shape() == s, ErrorCode::kShape,
               "[add_layer_norm] residual must be {} as x, got {}", s, residual.value().shape());
   CLOZE_CHECK(gamma.value().shape() == Shape({s[1]}) && beta.value().shape() == Shape({s[1]}), ErrorCode::kShape,
-              "[add_layer_norm] gamma and beta must be [{}], got {} and {}", s[1], gamma.value().shape(), beta.value().shape());
+              "[add_layer_norm] gamma and beta must be [{}], got {} and {}", s[1], gamma.value().shape(),
+              beta.value().shape());
   const bool record = will_record({&x, &residual, &gamma, &beta});
   const DType dtype = x.value().dtype();
   const bool plain = !residual.defined() && !dropout.active();  // then the sum is x itself
   const auto saved = [&](const Shape& shape) { return record ? Tensor(shape, dtype) : Tensor(); };
   const Tensor y(s, dtype), mean = saved({s[0]}), rstd = saved({s[0]}), sum = plain ? Tensor() : saved(s);
-  backend().add_layer_norm({.x = x.value(), .residual = residual.defined() ? residual.value() : Tensor(),
-                            .gamma = gamma.value(), .beta = beta.value(), .dropout = dropout, .eps = eps,
-                            .sum = sum, .mean = mean, .rstd = rstd, .y = y});
+  backend().add_layer_norm({.x = x.value(),
+                            .residual = residual.defined() ? residual.value() : Tensor(),
+                            .gamma = gamma.value(),
+                            .beta = beta.value(),
+                            .dropout = dropout,
+                            .eps = eps,
+                            .sum = sum,
+                            .mean = mean,
+                            .rstd = rstd,
+                            .y = y});
   if (!record) return Var(y);
   const Tensor input = plain ? x.value() : sum;
   return Var::from_op(y, {x, residual, gamma, beta}, [=](const Tensor& dy) {
@@ -28,8 +36,16 @@ Var add_layer_norm(const Var& x, const Var& residual, const Var& gamma, const Va
     const bool shared = !dropout.active();
     const Tensor dresidual = residual.needs_grad() || shared ? Tensor(s, dtype) : Tensor();
     const Tensor dx = x.needs_grad() && !shared ? Tensor(s, dtype) : Tensor();
-    backend().add_layer_norm_backward({.sum = input, .mean = mean, .rstd = rstd, .gamma = gamma.value(), .dy = dy,
-                                       .dropout = dropout, .dx = dx, .dresidual = dresidual, .dgamma = dgamma, .dbeta = dbeta});
+    backend().add_layer_norm_backward({.sum = input,
+                                       .mean = mean,
+                                       .rstd = rstd,
+                                       .gamma = gamma.value(),
+                                       .dy = dy,
+                                       .dropout = dropout,
+                                       .dx = dx,
+                                       .dresidual = dresidual,
+                                       .dgamma = dgamma,
+                                       .dbeta = dbeta});
     x.add_grad(shared ? dresidual : dx);
     residual.add_grad(dresidual);
     gamma.add_grad(dgamma);

@@ -2,7 +2,9 @@
 
 namespace cloze {
 
-std::unique_ptr<PreparedWeight> prepare_weight(const Tensor& weight) { return backend().prepare(weight); }
+std::unique_ptr<PreparedWeight> prepare_weight(const Tensor& weight) {
+  return backend().prepare(weight);
+}
 
 // Backward: dpre = dy * activation'(pre); dx = dpre W; dW = dpre^T x; db = sum_T dpre.
 Var linear(const Var& x, const Var& weight, const Var& bias, Activation activation, const PreparedWeight* prepared) {
@@ -15,14 +17,27 @@ Var linear(const Var& x, const Var& weight, const Var& bias, Activation activati
   const DType dtype = x.value().dtype();
   const Shape out = {xs[0], ws[0]};
   const Tensor y(out, dtype), pre = record && activation != Activation::kNone ? Tensor(out, dtype) : Tensor();
-  backend().linear({.x = x.value(), .weight = weight.value(), .bias = bias.defined() ? bias.value() : Tensor(),
-                    .activation = activation, .prepared = record ? nullptr : prepared, .pre = pre, .y = y});
+  backend().linear({.x = x.value(),
+                    .weight = weight.value(),
+                    .bias = bias.defined() ? bias.value() : Tensor(),
+                    .activation = activation,
+                    .prepared = record ? nullptr : prepared,
+                    .pre = pre,
+                    .y = y});
   if (!record) return Var(y);
   return Var::from_op(y, {x, weight, bias}, [=](const Tensor& dy) {
-    const auto wanted = [dtype](const Var& input) { return input.needs_grad() ? Tensor(input.value().shape(), dtype) : Tensor(); };
+    const auto wanted = [dtype](const Var& input) {
+      return input.needs_grad() ? Tensor(input.value().shape(), dtype) : Tensor();
+    };
     const Tensor dx = wanted(x), dweight = wanted(weight), dbias = wanted(bias);
-    backend().linear_backward({.x = x.value(), .weight = weight.value(), .pre = pre, .dy = dy, .activation = activation,
-                               .dx = dx, .dweight = dweight, .dbias = dbias});
+    backend().linear_backward({.x = x.value(),
+                               .weight = weight.value(),
+                               .pre = pre,
+                               .dy = dy,
+                               .activation = activation,
+                               .dx = dx,
+                               .dweight = dweight,
+                               .dbias = dbias});
     x.add_grad(dx);
     weight.add_grad(dweight);
     bias.add_grad(dbias);

@@ -34,7 +34,8 @@ Var dropout(const Var& x, const Dropout& dropout);
 Var gather_rows(const Var& x, const Tensor& rows);
 
 /// Mean cross-entropy of logits[R,C] against targets[R] (-1: not counted) -> [1]. `class_weight` may be undefined.
-Var cross_entropy(const Var& logits, const Tensor& targets, const Tensor& class_weight = {}, double label_smoothing = 0.0);
+Var cross_entropy(const Var& logits, const Tensor& targets, const Tensor& class_weight = {},
+                  double label_smoothing = 0.0);
 
 /// Softmax of each row; not recorded.
 Tensor softmax(const Tensor& logits);

@@ -24,7 +24,9 @@ struct Var::Node {
   std::function<void(const Tensor&)> backward;
 };
 
-Var::Var(Tensor value) : node_(std::make_shared<Node>()) { node_->value = std::move(value); }
+Var::Var(Tensor value) : node_(std::make_shared<Node>()) {
+  node_->value = std::move(value);
+}
 
 Var Var::leaf(Tensor value) {
   Var var(std::move(value));
@@ -50,7 +52,9 @@ const Tensor& Var::value() const {
   return node_->value;
 }
 
-bool Var::needs_grad() const { return defined() && node_->needs_grad; }
+bool Var::needs_grad() const {
+  return defined() && node_->needs_grad;
+}
 
 const Tensor& Var::grad() const {
   CLOZE_CHECK(defined(), ErrorCode::kInternal, "an undefined Var was read");
@@ -59,8 +63,8 @@ const Tensor& Var::grad() const {
 
 void Var::add_grad(const Tensor& gradient) const {
   if (!needs_grad()) return;
-  CLOZE_CHECK(gradient.shape() == node_->value.shape(), ErrorCode::kInternal, "a gradient of shape {} for a value of shape {}",
-              gradient.shape(), node_->value.shape());
+  CLOZE_CHECK(gradient.shape() == node_->value.shape(), ErrorCode::kInternal,
+              "a gradient of shape {} for a value of shape {}", gradient.shape(), node_->value.shape());
   if (!node_->grad.defined()) {
     node_->grad = gradient;
     node_->own_grad = false;
@@ -71,7 +75,9 @@ void Var::add_grad(const Tensor& gradient) const {
   cloze::backend().add_into({.x = gradient, .y = node_->grad});
 }
 
-void Var::clear_grad() const { node_->grad = Tensor(); }
+void Var::clear_grad() const {
+  node_->grad = Tensor();
+}
 
 void backward(const Var& loss, double seed) {
   CLOZE_CHECK(loss.value().elements() == 1, ErrorCode::kShape, "[backward] the loss must be one number, got {}",
@@ -103,7 +109,11 @@ bool will_record(std::initializer_list<const Var*> inputs) {
   return recording && std::ranges::any_of(inputs, [](const Var* input) { return input->needs_grad(); });
 }
 
-NoGrad::NoGrad() : previous_(recording) { recording = false; }
-NoGrad::~NoGrad() { recording = previous_; }
+NoGrad::NoGrad() : previous_(recording) {
+  recording = false;
+}
+NoGrad::~NoGrad() {
+  recording = previous_;
+}
 
 }  // namespace cloze

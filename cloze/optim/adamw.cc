@@ -6,7 +6,8 @@
 
 namespace cloze {
 
-AdamW::AdamW(ParameterList parameters, const AdamWOptions& options) : parameters_(std::move(parameters)), options_(options) {
+AdamW::AdamW(ParameterList parameters, const AdamWOptions& options)
+    : parameters_(std::move(parameters)), options_(options) {
   for (const Parameter* parameter : parameters_) {
     m_.push_back(Tensor::zeros(parameter->shape, parameter->var.value().dtype()));
     v_.push_back(Tensor::zeros(parameter->shape, parameter->var.value().dtype()));
@@ -25,9 +26,16 @@ void AdamW::step(double learning_rate, double grad_scale) {
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& parameter = *parameters_[i];
     if (!parameter.var.grad().defined()) continue;
-    backend().adamw({.param = parameter.var.value(), .grad = parameter.var.grad(), .m = m_[i], .v = v_[i],
-                     .grad_scale = grad_scale, .lr = learning_rate, .beta1 = options_.beta1, .beta2 = options_.beta2,
-                     .eps = options_.eps, .decay = parameter.decay == Decay::kYes ? options_.weight_decay : 0.0,
+    backend().adamw({.param = parameter.var.value(),
+                     .grad = parameter.var.grad(),
+                     .m = m_[i],
+                     .v = v_[i],
+                     .grad_scale = grad_scale,
+                     .lr = learning_rate,
+                     .beta1 = options_.beta1,
+                     .beta2 = options_.beta2,
+                     .eps = options_.eps,
+                     .decay = parameter.decay == Decay::kYes ? options_.weight_decay : 0.0,
                      .step = steps_});
     parameter.var.clear_grad();
   }

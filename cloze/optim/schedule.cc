@@ -20,9 +20,12 @@ double Schedule::rate(int64_t step) const {
   const int64_t span = std::max<int64_t>(1, total_steps - warmup_steps);
   const double progress = std::clamp(static_cast<double>(step - warmup_steps) / static_cast<double>(span), 0.0, 1.0);
   switch (decline) {
-    case Decline::kConstant: return peak;
-    case Decline::kLinear: return peak * (1.0 - progress);
-    case Decline::kCosine: return peak * 0.5 * (1.0 + std::cos(std::numbers::pi * progress));
+    case Decline::kConstant:
+      return peak;
+    case Decline::kLinear:
+      return peak * (1.0 - progress);
+    case Decline::kCosine:
+      return peak * 0.5 * (1.0 + std::cos(std::numbers::pi * progress));
   }
   return peak;
 }

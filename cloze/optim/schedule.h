@@ -12,9 +12,9 @@ enum class Decline : uint8_t { kConstant, kLinear, kCosine };
 Decline parse_decline(const std::string& name);
 
 struct Schedule {
-  double peak;            ///< highest learning rate
-  int64_t warmup_steps;   ///< steps of linear rise
-  int64_t total_steps;    ///< the decline reaches 0 here
+  double peak;           ///< highest learning rate
+  int64_t warmup_steps;  ///< steps of linear rise
+  int64_t total_steps;   ///< the decline reaches 0 here
   Decline decline;
 
   /// The rate of step `step`, counted from 0: during warm-up peak (step + 1) / warmup_steps, so that no step is lost.

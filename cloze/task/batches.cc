@@ -1,8 +1,8 @@
 #include "cloze/task/batches.h"
 
-#include <algorithm>
-
 #include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "cloze/base/thread_team.h"
 
@@ -15,8 +15,9 @@ std::vector<EncodedRow> encode_rows(const Tokenizer& tokenizer, std::span<const 
     for (int64_t i = begin; i < end; ++i) {
       const TextExample& row = rows[static_cast<size_t>(i)];
       EncodedRow& encoded = result[static_cast<size_t>(i)];
-      const EncodeCounts counts = row.text_pair ? tokenizer.encode_pair_ids(row.text, *row.text_pair, encoded.ids, encoded.segments, options)
-                                                : tokenizer.encode_ids(row.text, encoded.ids, options);
+      const EncodeCounts counts =
+          row.text_pair ? tokenizer.encode_pair_ids(row.text, *row.text_pair, encoded.ids, encoded.segments, options)
+                        : tokenizer.encode_ids(row.text, encoded.ids, options);
       encoded.segments.resize(encoded.ids.size());
       encoded.dropped = counts.dropped_tokens;
     }
@@ -59,14 +60,15 @@ std::vector<std::pair<size_t, size_t>> token_batches(const std::vector<EncodedRo
 int64_t usable_length(const Tokenizer& tokenizer, const BertConfig& config, int64_t wanted) {
   const int64_t positions = config.max_position_embeddings;
   if (wanted == 0) return std::min(positions, tokenizer.options().model_max_length.value_or(positions));
-  CLOZE_CHECK(wanted >= 3 && wanted <= positions, ErrorCode::kUsage, "--max-length must be 3 to {} for this model, got {}", positions, wanted);
+  CLOZE_CHECK(wanted >= 3 && wanted <= positions, ErrorCode::kUsage,
+              "--max-length must be 3 to {} for this model, got {}", positions, wanted);
   return wanted;
 }
 
 void check_vocabulary(const Tokenizer& tokenizer, const BertConfig& config, const std::string& where) {
   CLOZE_CHECK(tokenizer.size() <= config.vocab_size, ErrorCode::kFormat,
-              "{}: the tokenizer has {} tokens, but the model's \"vocab_size\" is {}: they do not belong together", where,
-              tokenizer.size(), config.vocab_size);
+              "{}: the tokenizer has {} tokens, but the model's \"vocab_size\" is {}: they do not belong together",
+              where, tokenizer.size(), config.vocab_size);
 }
 
 Tokenizer scratch_tokenizer(const TrainingSource& source) {

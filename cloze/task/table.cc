@@ -11,6 +11,8 @@ constexpr TaskEntry kTasks[] = {
 
 }  // namespace
 
-std::span<const TaskEntry> tasks() { return kTasks; }
+std::span<const TaskEntry> tasks() {
+  return kTasks;
+}
 
 }  // namespace cloze

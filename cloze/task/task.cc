@@ -1,8 +1,10 @@
 #include "cloze/task/task.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
-#include <fmt/ranges.h>
+#include "cloze/data/columns_names.h"
 
 namespace cloze {
 
@@ -21,7 +23,9 @@ const TaskEntry& find_task(const std::string& name) {
     if (name == task.name) return task;
     names.emplace_back(task.name);
   }
-  fail(ErrorCode::kUsage, "unknown task \"{}\"; there are {}", name, fmt::join(names, ", "));
+  const std::string nearest = nearest_name(name, names);
+  fail(ErrorCode::kUsage, "unknown task \"{}\"{}; there are {}", name,
+       nearest.empty() ? "" : ", did you mean " + nearest + "?", fmt::join(names, ", "));
 }
 
 const TaskEntry& task_of(const ModelFiles& files, const std::string& name) {
@@ -32,8 +36,9 @@ const TaskEntry& task_of(const ModelFiles& files, const std::string& name) {
   if (!noted.empty()) return find_task(noted);
   for (const TaskEntry& task : tasks())
     if (config.architecture == task.architecture) return task;
-  fail(ErrorCode::kUsage, "{} does not say which task the model was trained for (architecture \"{}\"); name it with --task",
-       where, config.architecture);
+  fail(ErrorCode::kUsage,
+       "{} does not say which task the model was trained for (architecture \"{}\"); name it with --task", where,
+       config.architecture);
 }
 
 StreamCounts predict_stream(Predictor& predictor, ExampleReader& reader,

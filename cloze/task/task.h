@@ -60,13 +60,13 @@ class TrainingTask {
 struct TrainingSource {
   std::string model;  ///< a model directory; empty: from scratch with `scratch_config` and `vocab`
   std::string vocab;
-  bool cased = false;          ///< from scratch: keep upper case and accents
+  bool cased = false;  ///< from scratch: keep upper case and accents
   BertConfig scratch_config;
-  Path train, dev;             ///< dev may be empty
+  Path train, dev;  ///< dev may be empty
   ExampleOptions examples;
-  int64_t max_length = 0;      ///< tokens a row, 0: what the model takes
+  int64_t max_length = 0;  ///< tokens a row, 0: what the model takes
   double label_smoothing = 0;
-  double dropout = -1;         ///< replaces both of the model's probabilities, unless negative
+  double dropout = -1;  ///< replaces both of the model's probabilities, unless negative
   uint64_t seed = 0;
 };
 

@@ -1,4 +1,8 @@
 // text-classification: one text or a pair, one label of several (Devlin et al., 2019, figure 4a and 4b).
+#include "cloze/task/text_classification.h"
+
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -6,24 +10,24 @@
 #include <numeric>
 #include <set>
 
-#include <fmt/ranges.h>
-
 #include "cloze/metrics/classification.h"
 #include "cloze/metrics/report.h"
 #include "cloze/model/checkpoint.h"
 #include "cloze/model/heads.h"
 #include "cloze/ops/ops.h"
 #include "cloze/task/batches.h"
-#include "cloze/task/text_classification.h"
 
 namespace cloze {
 namespace {
 
 constexpr const char* kTask = "text-classification";
 constexpr const char* kArchitecture = "BertForSequenceClassification";
-constexpr const char* kMetrics[] = {"loss", "accuracy", "f1_macro", "f1_weighted", "precision_macro", "recall_macro", "mcc"};
+constexpr const char* kMetrics[] = {"loss",         "accuracy", "f1_macro", "f1_weighted", "precision_macro",
+                                    "recall_macro", "mcc"};
 
-bool is_head(const std::string& name) { return name.starts_with("classifier."); }
+bool is_head(const std::string& name) {
+  return name.starts_with("classifier.");
+}
 
 /// Encoder, pooler and classifier with their tokenizer: what training and prediction share.
 struct TextClassifier {
@@ -34,8 +38,11 @@ struct TextClassifier {
   int64_t max_length;
 
   TextClassifier(BertConfig c, Tokenizer t, int64_t most_tokens)
-      : config(std::move(c)), tokenizer(std::move(t)), bert(config, Pooler::kWith),
-        head(config, static_cast<int64_t>(config.labels.size())), max_length(most_tokens) {}
+      : config(std::move(c)),
+        tokenizer(std::move(t)),
+        bert(config, Pooler::kWith),
+        head(config, static_cast<int64_t>(config.labels.size())),
+        max_length(most_tokens) {}
 
   ParameterList parameters() {
     ParameterList list;
@@ -45,8 +52,8 @@ struct TextClassifier {
   }
   /// Logits [B,C].
   Var forward(const RaggedBatch& batch, ForwardContext& context) const {
-    const Var hidden = bert.forward(batch, context);             // [T,H]
-    return head.forward(bert.pooled(hidden, batch), context);    // [B,H] -> [B,C]
+    const Var hidden = bert.forward(batch, context);           // [T,H]
+    return head.forward(bert.pooled(hidden, batch), context);  // [B,H] -> [B,C]
   }
   void freeze() {
     bert.freeze();
@@ -78,7 +85,8 @@ int argmax(const std::vector<float>& values) {
   return static_cast<int>(std::ranges::max_element(values) - values.begin());
 }
 
-Evaluation evaluate_rows(const TextClassifier& model, const std::vector<EncodedRow>& rows, const std::vector<int>& truth) {
+Evaluation evaluate_rows(const TextClassifier& model, const std::vector<EncodedRow>& rows,
+                         const std::vector<int>& truth) {
   const auto p = probabilities(model, rows);
   ConfusionMatrix matrix(static_cast<int>(model.config.labels.size()));
   double loss = 0;
@@ -90,8 +98,13 @@ Evaluation evaluate_rows(const TextClassifier& model, const std::vector<EncodedR
   result.rows = static_cast<int64_t>(rows.size());
   result.truncated = std::ranges::count_if(rows, [](const EncodedRow& row) { return row.dropped > 0; });
   const Scores macro = macro_average(matrix), weighted = weighted_average(matrix);
-  const double values[] = {rows.empty() ? std::nan("") : loss / static_cast<double>(rows.size()), accuracy(matrix), macro.f1,
-                           weighted.f1, macro.precision, macro.recall, matthews_correlation(matrix)};
+  const double values[] = {rows.empty() ? std::nan("") : loss / static_cast<double>(rows.size()),
+                           accuracy(matrix),
+                           macro.f1,
+                           weighted.f1,
+                           macro.precision,
+                           macro.recall,
+                           matthews_correlation(matrix)};
   static_assert(std::size(values) == std::size(kMetrics));
   for (size_t i = 0; i < std::size(kMetrics); ++i) result.metrics.emplace_back(kMetrics[i], values[i]);
   result.text = class_table(matrix, model.config.labels) + "\n" + confusion_text(matrix, model.config.labels);
@@ -99,15 +112,16 @@ Evaluation evaluate_rows(const TextClassifier& model, const std::vector<EncodedR
 }
 
 /// Ids of the rows' labels. Errors: kValue for a label that the model does not know.
-std::vector<int> label_ids(std::span<const TextExample> rows, const std::vector<std::string>& labels, const std::string& what) {
+std::vector<int> label_ids(std::span<const TextExample> rows, const std::vector<std::string>& labels,
+                           const std::string& what) {
   std::map<std::string, int> ids;
   for (size_t i = 0; i < labels.size(); ++i) ids[labels[i]] = static_cast<int>(i);
   std::vector<int> result;
   for (const TextExample& row : rows) {
     CLOZE_CHECK(row.label.has_value(), ErrorCode::kFormat, "{} line {}: the row has no label", what, row.line);
     const auto found = ids.find(*row.label);
-    CLOZE_CHECK(found != ids.end(), ErrorCode::kValue, "{} line {}: the label \"{}\" is not one of the model's: {}", what, row.line,
-                *row.label, shorten_list(labels));
+    CLOZE_CHECK(found != ids.end(), ErrorCode::kValue, "{} line {}: the label \"{}\" is not one of the model's: {}",
+                what, row.line, *row.label, shorten_list(labels));
     result.push_back(found->second);
   }
   return result;
@@ -118,15 +132,20 @@ std::vector<std::string> collect_labels(std::span<const TextExample> rows, const
   std::set<std::string> names;
   for (const TextExample& row : rows) names.insert(row.label.value_or(""));
   std::vector<std::string> labels(names.begin(), names.end());
-  CLOZE_CHECK(labels.size() >= 2, ErrorCode::kValue, "{}: {}; a classifier needs at least two labels", file,
-              labels.empty() ? "there are no rows" : fmt::format("all {} rows have the label \"{}\"", rows.size(), labels[0]));
+  CLOZE_CHECK(
+      labels.size() >= 2, ErrorCode::kValue, "{}: {}; a classifier needs at least two labels", file,
+      labels.empty() ? "there are no rows" : fmt::format("all {} rows have the label \"{}\"", rows.size(), labels[0]));
   const auto number = [](const std::string& text, int64_t& value) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     return error == std::errc() && end == text.data() + text.size();
   };
   int64_t ignored = 0;
   if (std::ranges::all_of(labels, [&](const std::string& label) { return number(label, ignored); }))
-    std::ranges::sort(labels, {}, [&](const std::string& label) { int64_t v = 0; number(label, v); return v; });
+    std::ranges::sort(labels, {}, [&](const std::string& label) {
+      int64_t v = 0;
+      number(label, v);
+      return v;
+    });
   return labels;
 }
 
@@ -138,7 +157,8 @@ class ClassificationTraining : public TrainingTask {
     const Examples train = read_all(source.train, options);
     CLOZE_CHECK(!train.rows.empty(), ErrorCode::kValue, "{}: there are no rows", source.train.string());
     const std::vector<std::string> labels = collect_labels(train.rows, source.train.string());
-    summary_.push_back(fmt::format("train: {} rows of {}, {}", train.rows.size(), source.train.string(), describe(train.columns)));
+    summary_.push_back(
+        fmt::format("train: {} rows of {}, {}", train.rows.size(), source.train.string(), describe(train.columns)));
     make_model(source, labels);
     train_ = encode_rows(model_->tokenizer, train.rows, model_->max_length);
     train_labels_ = label_ids(train.rows, model_->config.labels, source.train.string());
@@ -146,21 +166,25 @@ class ClassificationTraining : public TrainingTask {
     if (!source.dev.empty()) {
       const Examples dev = read_all(source.dev, options);
       CLOZE_CHECK(!dev.rows.empty(), ErrorCode::kValue, "{}: there are no rows", source.dev.string());
-      summary_.push_back(fmt::format("dev: {} rows of {}, {}", dev.rows.size(), source.dev.string(), describe(dev.columns)));
+      summary_.push_back(
+          fmt::format("dev: {} rows of {}, {}", dev.rows.size(), source.dev.string(), describe(dev.columns)));
       dev_ = encode_rows(model_->tokenizer, dev.rows, model_->max_length);
       dev_labels_ = label_ids(dev.rows, model_->config.labels, source.dev.string());
       note_truncation("dev", dev_);
     }
     const std::vector<std::string>& names = model_->config.labels;
     summary_.push_back(fmt::format("labels: {} ({})", names.size(), shorten_list(names)));
-    summary_.push_back(fmt::format("model: {} layers, hidden {}, {} heads, vocabulary {}, {} parameters", model_->config.num_hidden_layers,
-                                   model_->config.hidden_size, model_->config.num_attention_heads, model_->config.vocab_size,
+    summary_.push_back(fmt::format("model: {} layers, hidden {}, {} heads, vocabulary {}, {} parameters",
+                                   model_->config.num_hidden_layers, model_->config.hidden_size,
+                                   model_->config.num_attention_heads, model_->config.vocab_size,
                                    count_elements(model_->parameters())));
   }
 
   ParameterList parameters() override { return model_->parameters(); }
   int64_t rows() const override { return static_cast<int64_t>(train_.size()); }
-  int64_t tokens(int64_t row) const override { return static_cast<int64_t>(train_[static_cast<size_t>(row)].ids.size()); }
+  int64_t tokens(int64_t row) const override {
+    return static_cast<int64_t>(train_[static_cast<size_t>(row)].ids.size());
+  }
 
   Var loss(std::span<const int64_t> rows, ForwardContext& context) override {
     std::vector<int32_t> targets;
@@ -194,7 +218,8 @@ class ClassificationTraining : public TrainingTask {
     if (scratch) config.vocab_size = tokenizer.size();
     check_vocabulary(tokenizer, config, scratch ? source.vocab : source.model);
     // A head trained on the same labels, in whatever order they come here, is kept with its own order.
-    const std::set<std::string> wanted(labels.begin(), labels.end()), present(config.labels.begin(), config.labels.end());
+    const std::set<std::string> wanted(labels.begin(), labels.end()),
+        present(config.labels.begin(), config.labels.end());
     const bool same_labels = wanted == present && config.architecture == kArchitecture;
     if (!same_labels) config.labels = labels;
     config.architecture = kArchitecture;
@@ -207,7 +232,8 @@ class ClassificationTraining : public TrainingTask {
     config.cloze["max_length"] = most;
     model_ = std::make_unique<TextClassifier>(std::move(config), std::move(tokenizer), most);
     if (scratch) {
-      for (Parameter* parameter : model_->parameters()) parameter->initialize(source.seed, model_->config.initializer_range);
+      for (Parameter* parameter : model_->parameters())
+        parameter->initialize(source.seed, model_->config.initializer_range);
       summary_.emplace_back("weights: all initialised at random (from scratch)");
       return;
     }
@@ -216,7 +242,8 @@ class ClassificationTraining : public TrainingTask {
     model_->bert.collect(encoder);
     LoadReport report;
     if (same_labels) {
-      report = load_parameters(weights, model_->parameters(), model_->config.initializer_range, source.seed, may_start_fresh);
+      report = load_parameters(weights, model_->parameters(), model_->config.initializer_range, source.seed,
+                               may_start_fresh);
     } else {
       report = load_parameters(weights, encoder, model_->config.initializer_range, source.seed, may_start_fresh);
       ParameterList fresh;
@@ -234,7 +261,8 @@ class ClassificationTraining : public TrainingTask {
 
   void note_truncation(const char* what, const std::vector<EncodedRow>& rows) {
     const auto cut = std::ranges::count_if(rows, [](const EncodedRow& row) { return row.dropped > 0; });
-    if (cut > 0) summary_.push_back(fmt::format("{}: {} of {} rows cut to {} tokens", what, cut, rows.size(), model_->max_length));
+    if (cut > 0)
+      summary_.push_back(fmt::format("{}: {} of {} rows cut to {} tokens", what, cut, rows.size(), model_->max_length));
   }
 
   double label_smoothing_;
@@ -252,8 +280,10 @@ class ClassificationPredictor : public Predictor {
     Weights weights{files.dir()};
     const std::optional<Shape> head = weights.shape_of("classifier.weight");
     CLOZE_CHECK(head.has_value(), ErrorCode::kNotFound,
-                "{} has no classifier (tensor \"classifier.weight\"): it was not trained for {}. Train one with: cloze finetune --task {} "
-                "--model {} --train FILE --output DIR", files.dir().string(), kTask, kTask, files.dir().string());
+                "{} has no classifier (tensor \"classifier.weight\"): it was not trained for {}. Train one with: cloze "
+                "finetune --task {} "
+                "--model {} --train FILE --output DIR",
+                files.dir().string(), kTask, kTask, files.dir().string());
     const int64_t classes = head->rank() == 2 ? (*head)[0] : 0;
     if (config.labels.empty())
       for (int64_t i = 0; i < classes; ++i) config.labels.push_back(fmt::format("LABEL_{}", i));

@@ -21,6 +21,7 @@ struct RaggedBatch {
 
 /// Joins sequences into a batch; positions count from 0 in each. `segments` may be empty (all 0).
 /// Errors: kShape where a sequence's ids and segments differ in length.
-RaggedBatch make_ragged_batch(const std::vector<std::vector<int32_t>>& ids, const std::vector<std::vector<int32_t>>& segments);
+RaggedBatch make_ragged_batch(const std::vector<std::vector<int32_t>>& ids,
+                              const std::vector<std::vector<int32_t>>& segments);
 
 }  // namespace cloze

@@ -15,6 +15,8 @@ Shape::Shape(std::span<const int64_t> dims) {
   }
 }
 
-std::string Shape::to_string() const { return fmt::format("[{}]", fmt::join(dims(), ", ")); }
+std::string Shape::to_string() const {
+  return fmt::format("[{}]", fmt::join(dims(), ", "));
+}
 
 }  // namespace cloze

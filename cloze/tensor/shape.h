@@ -18,7 +18,8 @@ class Shape {
 
   Shape() = default;  ///< rank 0: one element
   Shape(std::initializer_list<int64_t> dims) : Shape(std::span<const int64_t>(dims.begin(), dims.size())) {}
-  /// Errors: kShape for more than four dimensions, a negative one, or more than 2^59 elements (so that bytes do not overflow).
+  /// Errors: kShape for more than four dimensions, a negative one, or more than 2^59 elements (so that bytes do not
+  /// overflow).
   explicit Shape(std::span<const int64_t> dims);
 
   int rank() const { return rank_; }

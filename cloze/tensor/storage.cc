@@ -101,8 +101,14 @@ std::shared_ptr<void> allocate_pooled(int64_t bytes) {
   return {block, [size](void* done) { pool().give(done, size); }};
 }
 
-MemoryUse memory_use() { return pool().use(); }
-void reset_peak_memory() { pool().reset_peak(); }
-void trim_memory_pool() { pool().trim(); }
+MemoryUse memory_use() {
+  return pool().use();
+}
+void reset_peak_memory() {
+  pool().reset_peak();
+}
+void trim_memory_pool() {
+  pool().trim();
+}
 
 }  // namespace cloze

@@ -8,7 +8,9 @@
 namespace cloze {
 namespace {
 
-float bf16_to_float(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); }
+float bf16_to_float(uint16_t bits) {
+  return std::bit_cast<float>(uint32_t{bits} << 16);
+}
 
 /// IEEE 754 binary16 to binary32, subnormals, infinities and NaN included.
 float f16_to_float(uint16_t half) {
@@ -38,7 +40,10 @@ void convert_into(const Tensor& source, const Tensor& target, Convert convert) {
 }  // namespace
 
 Tensor::Tensor(const Shape& shape, DType dtype)
-    : memory_(allocate_pooled(shape.elements() * dtype_bytes(dtype))), data_(memory_.get()), shape_(shape), dtype_(dtype) {}
+    : memory_(allocate_pooled(shape.elements() * dtype_bytes(dtype))),
+      data_(memory_.get()),
+      shape_(shape),
+      dtype_(dtype) {}
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype) {
   Tensor tensor(shape, dtype);
@@ -114,11 +119,20 @@ Tensor to_float(const Tensor& source, DType dtype) {
   if (source.dtype() == dtype) return source;
   Tensor target(source.shape(), dtype);
   switch (source.dtype()) {
-    case DType::kF32: convert_into<float>(source, target, [](float v) { return v; }); break;
-    case DType::kF64: convert_into<double>(source, target, [](double v) { return v; }); break;
-    case DType::kF16: convert_into<uint16_t>(source, target, f16_to_float); break;
-    case DType::kBF16: convert_into<uint16_t>(source, target, bf16_to_float); break;
-    default: fail(ErrorCode::kUnsupported, "[to_float] cannot convert from {}", dtype_name(source.dtype()));
+    case DType::kF32:
+      convert_into<float>(source, target, [](float v) { return v; });
+      break;
+    case DType::kF64:
+      convert_into<double>(source, target, [](double v) { return v; });
+      break;
+    case DType::kF16:
+      convert_into<uint16_t>(source, target, f16_to_float);
+      break;
+    case DType::kBF16:
+      convert_into<uint16_t>(source, target, bf16_to_float);
+      break;
+    default:
+      fail(ErrorCode::kUnsupported, "[to_float] cannot convert from {}", dtype_name(source.dtype()));
   }
   return target;
 }

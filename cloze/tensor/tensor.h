@@ -36,8 +36,9 @@ class Tensor {
   /// Elements as T. Errors: kInternal if the dtype is another one.
   template <class T>
   T* data() const {
-    CLOZE_CHECK(dtype_bytes(dtype_) == sizeof(T) && (dtype_ == DTypeOf<T>::value || sizeof(T) <= 2), ErrorCode::kInternal,
-                "tensor {} of {} asked for {}", shape_, dtype_name(dtype_), dtype_name(DTypeOf<T>::value));
+    CLOZE_CHECK(dtype_bytes(dtype_) == sizeof(T) && (dtype_ == DTypeOf<T>::value || sizeof(T) <= 2),
+                ErrorCode::kInternal, "tensor {} of {} asked for {}", shape_, dtype_name(dtype_),
+                dtype_name(DTypeOf<T>::value));
     return static_cast<T*>(data_);
   }
   template <class T>

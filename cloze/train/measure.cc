@@ -68,8 +68,9 @@ Measurement measure(const MeasureOptions& options) {
   bert.collect(parameters);
   head.collect(parameters);
   Weights weights{files.dir()};
-  load_parameters(weights, parameters, config.initializer_range, 0,
-                  [](const std::string& name) { return name.starts_with("classifier.") || name.starts_with("bert.pooler."); });
+  load_parameters(weights, parameters, config.initializer_range, 0, [](const std::string& name) {
+    return name.starts_with("classifier.") || name.starts_with("bert.pooler.");
+  });
   const std::vector<Feed> feeds = random_feeds(options, config, classes);
   double flops = 0;
   for (const int64_t length : options.lengths) flops += config.forward_flops(length);
@@ -101,8 +102,11 @@ Measurement measure(const MeasureOptions& options) {
     });
   }
   const double median = seconds[seconds.size() / 2];
-  return {.seconds_median = median, .seconds_min = seconds.front(), .gflops = flops / median / 1e9,
-          .rows_per_s = static_cast<double>(options.lengths.size()) / median, .peak_bytes = peak_resident_bytes()};
+  return {.seconds_median = median,
+          .seconds_min = seconds.front(),
+          .gflops = flops / median / 1e9,
+          .rows_per_s = static_cast<double>(options.lengths.size()) / median,
+          .peak_bytes = peak_resident_bytes()};
 }
 
 std::vector<int64_t> read_lengths(const Path& path) {

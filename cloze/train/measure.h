@@ -21,7 +21,8 @@ struct MeasureOptions {
 
 struct Measurement {
   double seconds_median, seconds_min;
-  double gflops;  ///< floating-point operations of real tokens, 10^9 a second, by the median; training counts 3 forwards
+  double
+      gflops;  ///< floating-point operations of real tokens, 10^9 a second, by the median; training counts 3 forwards
   double rows_per_s;
   int64_t peak_bytes;  ///< highest resident memory of the process
 };

@@ -6,12 +6,15 @@
 namespace cloze {
 namespace {
 
-std::string hex_of(double value) { return fmt::format("{:a}", value); }  // exact, infinities included
+std::string hex_of(double value) {
+  return fmt::format("{:a}", value);
+}  // exact, infinities included
 
 Tensor stored(const SafetensorsFile& file, const std::string& name, const Shape& shape) {
   Tensor tensor = file.tensor(name);
-  CLOZE_CHECK(tensor.shape() == shape && tensor.dtype() == DType::kF32, ErrorCode::kShape, "{}: {} must be F32 {}, found {} {}",
-              file.path().string(), name, shape, dtype_name(tensor.dtype()), tensor.shape());
+  CLOZE_CHECK(tensor.shape() == shape && tensor.dtype() == DType::kF32, ErrorCode::kShape,
+              "{}: {} must be F32 {}, found {} {}", file.path().string(), name, shape, dtype_name(tensor.dtype()),
+              tensor.shape());
   return tensor;
 }
 
@@ -19,9 +22,10 @@ Tensor stored(const SafetensorsFile& file, const std::string& name, const Shape&
 
 void refuse_other_run(const Json& before, const Json& now, const Path& where) {
   const std::string differences = describe_differences(before, now);
-  CLOZE_CHECK(differences.empty(), ErrorCode::kUsage,
-              "{}: the run was started with another configuration:\n{}Give the same options, or start anew with --overwrite",
-              where.string(), differences);
+  CLOZE_CHECK(
+      differences.empty(), ErrorCode::kUsage,
+      "{}: the run was started with another configuration:\n{}Give the same options, or start anew with --overwrite",
+      where.string(), differences);
 }
 
 void save_run_state(const ModelFiles& files, const RunState& state, const Json& run, const AdamW& optimizer) {
@@ -33,9 +37,14 @@ void save_run_state(const ModelFiles& files, const RunState& state, const Json& 
     tensors.push_back({"optimizer.v." + parameter.name, optimizer.second_moment(i)});
   }
   write_safetensors(files.path(kResumeFile), tensors,
-                    {{"run", run.dump()}, {"step", std::to_string(state.step)}, {"loss_sum", hex_of(state.loss_sum)},
-                     {"loss_steps", std::to_string(state.loss_steps)}, {"best_step", std::to_string(state.best_step)},
-                     {"best_value", hex_of(state.best_value)}, {"best_metrics", state.best_metrics}, {"log", state.log}});
+                    {{"run", run.dump()},
+                     {"step", std::to_string(state.step)},
+                     {"loss_sum", hex_of(state.loss_sum)},
+                     {"loss_steps", std::to_string(state.loss_steps)},
+                     {"best_step", std::to_string(state.best_step)},
+                     {"best_value", hex_of(state.best_value)},
+                     {"best_metrics", state.best_metrics},
+                     {"log", state.log}});
 }
 
 RunState load_run_state(const ModelFiles& files, const Json& run, AdamW& optimizer) {
@@ -43,13 +52,15 @@ RunState load_run_state(const ModelFiles& files, const Json& run, AdamW& optimiz
   const SafetensorsFile file(path);
   const auto text = [&](const char* key) -> const std::string& {
     const auto found = file.metadata().find(key);
-    CLOZE_CHECK(found != file.metadata().end(), ErrorCode::kFormat, "{}: the entry \"{}\" is missing", path.string(), key);
+    CLOZE_CHECK(found != file.metadata().end(), ErrorCode::kFormat, "{}: the entry \"{}\" is missing", path.string(),
+                key);
     return found->second;
   };
   refuse_other_run(parse_json(text("run"), path.string()), run, path);
   const auto whole = [&](const char* key) {
     const Json value = parse_json(text(key), path.string());
-    CLOZE_CHECK(value.is_number_integer() && value.get<int64_t>() >= 0, ErrorCode::kFormat, "{}: \"{}\" is not a count", path.string(), key);
+    CLOZE_CHECK(value.is_number_integer() && value.get<int64_t>() >= 0, ErrorCode::kFormat, "{}: \"{}\" is not a count",
+                path.string(), key);
     return value.get<int64_t>();
   };
   RunState state;

@@ -11,13 +11,13 @@ namespace cloze {
 
 /// Where a run stands, beside its tensors.
 struct RunState {
-  int64_t step = 0;            ///< steps done
-  double loss_sum = 0;         ///< since the last evaluation
+  int64_t step = 0;     ///< steps done
+  double loss_sum = 0;  ///< since the last evaluation
   int64_t loss_steps = 0;
-  int64_t best_step = 0;       ///< 0: no evaluation yet
+  int64_t best_step = 0;  ///< 0: no evaluation yet
   double best_value = 0;
-  std::string best_metrics;    ///< the best evaluation's line of metrics.jsonl
-  std::string log;             ///< metrics.jsonl so far
+  std::string best_metrics;  ///< the best evaluation's line of metrics.jsonl
+  std::string log;           ///< metrics.jsonl so far
 };
 
 inline constexpr const char* kResumeFile = "resume.safetensors";

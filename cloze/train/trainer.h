@@ -19,14 +19,14 @@ struct StepInfo {
   int64_t epoch;              ///< from 1
   double loss;                ///< mean over the last steps, exponentially weighted
   double learning_rate, gradient_norm;
-  int64_t tokens;             ///< of this step
+  int64_t tokens;  ///< of this step
 };
 
 struct EvaluationInfo {
   int64_t step, epoch;
   double train_loss;  ///< mean over the steps since the last evaluation
   Evaluation dev;
-  bool best;          ///< the weights of this step were kept
+  bool best;  ///< the weights of this step were kept
 };
 
 /// Hears what happens. Called on the trainer's thread.
@@ -47,9 +47,9 @@ enum class Start : uint8_t {
 struct TrainResult {
   int64_t steps = 0;
   int64_t best_step = 0;
-  std::string metric;     ///< that chose the best weights; empty without dev rows
+  std::string metric;  ///< that chose the best weights; empty without dev rows
   double best_value = 0;
-  Evaluation best;        ///< at the best step; empty if a resumed run did not better it
+  Evaluation best;            ///< at the best step; empty if a resumed run did not better it
   bool was_complete = false;  ///< nothing was left to do
 };
 

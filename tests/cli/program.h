@@ -46,7 +46,9 @@ class Workplace {
   Path dir_;
 };
 
-inline std::string sample(const std::string& name) { return std::string(CLOZE_SOURCE_DIR "/samples/") + name; }
+inline std::string sample(const std::string& name) {
+  return std::string(CLOZE_SOURCE_DIR "/samples/") + name;
+}
 
 /// A small model trained for a moment on the English samples.
 inline std::string quick_training(const std::string& output, const std::string& more = "") {

@@ -19,7 +19,8 @@ class Road : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     place = new Workplace;
-    const Outcome trained = place->cloze(quick_training((*place / "model").string(), "--dev " + sample("reviews_en.test.tsv")));
+    const Outcome trained =
+        place->cloze(quick_training((*place / "model").string(), "--dev " + sample("reviews_en.test.tsv")));
     ASSERT_EQ(trained.exit_code, 0) << trained.err;
     EXPECT_EQ(trained.out, "");
   }
@@ -29,7 +30,8 @@ class Road : public testing::Test {
 };
 
 TEST_F(Road, LeavesAHuggingFaceDirectory) {
-  for (const char* name : {"config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "model.safetensors", "run.json", "metrics.jsonl"})
+  for (const char* name : {"config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "model.safetensors",
+                           "run.json", "metrics.jsonl"})
     EXPECT_TRUE(std::filesystem::exists(Path(model()) / name)) << name;
   EXPECT_FALSE(std::filesystem::exists(Path(model()) / "resume.safetensors"));
   const Json config = parse_json(read_file(Path(model()) / "config.json"), "config.json");
@@ -46,7 +48,8 @@ TEST_F(Road, EvaluatesToOneObject) {
   ASSERT_EQ(lines_of(result.out).size(), 1u);
   const Json metrics = parse_json(result.out, "stdout");
   EXPECT_EQ(metrics["rows"], 100);
-  for (const char* name : {"loss", "accuracy", "f1_macro", "f1_weighted", "mcc"}) EXPECT_TRUE(metrics[name].is_number()) << name;
+  for (const char* name : {"loss", "accuracy", "f1_macro", "f1_weighted", "mcc"})
+    EXPECT_TRUE(metrics[name].is_number()) << name;
   EXPECT_NE(result.err.find("precision"), std::string::npos);
 }
 
@@ -110,15 +113,17 @@ TEST_F(Road, TokenizesAndExplains) {
 }
 
 TEST_F(Road, GoesOnFromItsOwnHead) {
-  const Outcome again = place->cloze("finetune --task text-classification --model " + model() + " --train " +
-                                     sample("reviews_en.train.tsv") + " --epochs 1 --output " + (*place / "again").string());
+  const Outcome again =
+      place->cloze("finetune --task text-classification --model " + model() + " --train " +
+                   sample("reviews_en.train.tsv") + " --epochs 1 --output " + (*place / "again").string());
   ASSERT_EQ(again.exit_code, 0) << again.err;
   EXPECT_EQ(again.err.find("initialised anew"), std::string::npos) << again.err;
 }
 
 TEST_F(Road, NewLabelsGetANewHead) {
-  const Outcome fresh = place->cloze("finetune --task text-classification --model " + model() + " --train " +
-                                     sample("reviews_zh.train.tsv") + " --epochs 1 --output " + (*place / "zh").string());
+  const Outcome fresh =
+      place->cloze("finetune --task text-classification --model " + model() + " --train " +
+                   sample("reviews_zh.train.tsv") + " --epochs 1 --output " + (*place / "zh").string());
   ASSERT_EQ(fresh.exit_code, 0) << fresh.err;
   EXPECT_NE(fresh.err.find("classifier.weight"), std::string::npos) << fresh.err;
   EXPECT_NE(read_file(*place / "zh" / "config.json").find("正面"), std::string::npos);
@@ -129,7 +134,8 @@ TEST_F(Road, InfoAndBenchTell) {
   EXPECT_EQ(facts["layers"], 1);
   EXPECT_EQ(facts["trained_heads"][0], "classifier");
   for (const char* mode : {"infer", "train"}) {
-    const Outcome timed = place->cloze("bench --runs 2 --length 16 --mode " + std::string(mode) + " --model " + model());
+    const Outcome timed =
+        place->cloze("bench --runs 2 --length 16 --mode " + std::string(mode) + " --model " + model());
     const Json row = parse_json(timed.out, "stdout");
     for (const char* key : {"engine", "seconds_median", "seconds_min", "gflops", "rows_per_s", "peak_bytes"})
       EXPECT_TRUE(row.contains(key)) << key;
@@ -146,15 +152,23 @@ TEST(Program, SaysWhatIsWrong) {
   } cases[] = {
       {"", 2, "cloze --help"},
       {"finetune", 2, "--task"},
+      {"fintune", 2, "did you mean finetune?"},
+      {"finetune --lerning-rate 3", 2, "did you mean --learning-rate?"},
+      {"predict --modle=x", 2, "did you mean --model?"},
       {"predict --model /nowhere", 1, "/nowhere"},
       {"predict --model " + (place / "rows.tsv").string(), 2, "rows.tsv"},
       {"finetune --task text-classificaton --from-scratch --vocab v --train t --output o", 2, "text-classification"},
-      {"finetune --task text-classification --train " + rows.string() + " --output " + (place / "o").string(), 2, "--from-scratch"},
-      {"finetune --task text-classification --from-scratch --train " + rows.string() + " --output " + (place / "o").string(), 2, "--vocab"},
-      {"finetune --task text-classification --from-scratch --vocab " + sample("vocab_en.txt") + " --train " + rows.string() +
-           " --output " + (place / "o").string() + " --label lable", 2, "label"},
-      {"finetune --task text-classification --from-scratch --vocab " + sample("vocab_en.txt") + " --train " + rows.string() +
-           " --output " + (place / "o").string() + " --epochs 0", 2, "--epochs"},
+      {"finetune --task text-classification --train " + rows.string() + " --output " + (place / "o").string(), 2,
+       "--from-scratch"},
+      {"finetune --task text-classification --from-scratch --train " + rows.string() + " --output " +
+           (place / "o").string(),
+       2, "--vocab"},
+      {"finetune --task text-classification --from-scratch --vocab " + sample("vocab_en.txt") + " --train " +
+           rows.string() + " --output " + (place / "o").string() + " --label lable",
+       2, "label"},
+      {"finetune --task text-classification --from-scratch --vocab " + sample("vocab_en.txt") + " --train " +
+           rows.string() + " --output " + (place / "o").string() + " --epochs 0",
+       2, "--epochs"},
   };
   for (const auto& one : cases) {
     const Outcome result = place.cloze(one.arguments);
@@ -163,6 +177,18 @@ TEST(Program, SaysWhatIsWrong) {
     EXPECT_EQ(result.out, "") << one.arguments;
   }
   EXPECT_FALSE(std::filesystem::exists(place / "o"));
+}
+
+TEST(Program, ResumeLeavesAModelThatIsNoRunAlone) {
+  const Workplace place;
+  const std::string output = (place / "model").string();
+  ASSERT_EQ(place.cloze(quick_training(output)).exit_code, 0);
+  std::filesystem::remove(Path(output) / "run.json");
+  const std::string before = read_file(Path(output) / "model.safetensors");
+  const Outcome refused = place.cloze(quick_training(output, "--resume"));
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_NE(refused.err.find("holds no run"), std::string::npos) << refused.err;
+  EXPECT_EQ(read_file(Path(output) / "model.safetensors"), before);
 }
 
 TEST(Program, AFullFolderIsNotOverwrittenUnasked) {

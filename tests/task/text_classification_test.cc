@@ -7,7 +7,9 @@
 namespace cloze {
 namespace {
 
-Tokenizer tokenizer() { return Tokenizer::from_vocabulary(Vocabulary::load(CLOZE_SOURCE_DIR "/samples/vocab_en.txt")); }
+Tokenizer tokenizer() {
+  return Tokenizer::from_vocabulary(Vocabulary::load(CLOZE_SOURCE_DIR "/samples/vocab_en.txt"));
+}
 
 TextExample row(std::string text, std::optional<std::string> pair = std::nullopt) {
   TextExample example;
@@ -93,9 +95,15 @@ class Training : public testing::Test {
   }
 };
 
-TEST_F(Training, NeedsRows) { expect_refused("label\ttext\n", "no rows"); }
-TEST_F(Training, NeedsTwoLabels) { expect_refused("label\ttext\na\tx\na\ty\n", "all 2 rows have the label \"a\""); }
-TEST_F(Training, DevLabelsMustBeKnown) { expect_refused("label\ttext\na\tx\nb\ty\n", "is not one of the model's: a, b"); }
+TEST_F(Training, NeedsRows) {
+  expect_refused("label\ttext\n", "no rows");
+}
+TEST_F(Training, NeedsTwoLabels) {
+  expect_refused("label\ttext\na\tx\na\ty\n", "all 2 rows have the label \"a\"");
+}
+TEST_F(Training, DevLabelsMustBeKnown) {
+  expect_refused("label\ttext\na\tx\nb\ty\n", "is not one of the model's: a, b");
+}
 
 TEST(Labels, NumbersAreInTheirOrder) {
   const Path file = std::filesystem::temp_directory_path() / ("cloze-labels-" + std::to_string(::getpid()) + ".tsv");
@@ -107,7 +115,8 @@ TEST(Labels, NumbersAreInTheirOrder) {
   const auto task = find_task("text-classification").train(source);
   std::filesystem::remove(file);
   bool found = false;
-  for (const std::string& line : task->summary()) found = found || line.find("labels: 3 (-1, 9, 10)") != std::string::npos;
+  for (const std::string& line : task->summary())
+    found = found || line.find("labels: 3 (-1, 9, 10)") != std::string::npos;
   EXPECT_TRUE(found);
 }
 

@@ -66,7 +66,8 @@ TrainOptions options() {
   return o;
 }
 
-TrainResult run(const Path& output, Start start, Listener& listener, const TrainOptions& o = options(), const Json& record = {{"id", 1}}) {
+TrainResult run(const Path& output, Start start, Listener& listener, const TrainOptions& o = options(),
+                const Json& record = {{"id", 1}}) {
   const auto task = find_task("text-classification").train(source());
   return train(*task, o, record, output, start, listener, listener.stop);
 }
@@ -140,7 +141,8 @@ TEST(Trainer, KeepsTheBestWeights) {
   EXPECT_DOUBLE_EQ(result.best_value, least);
   const auto predictor = find_task("text-classification").load(ModelFiles::open(folder / "run"), 0);
   const Examples dev = read_all(source().dev, {});
-  EXPECT_DOUBLE_EQ(metric_value(predictor->evaluate(dev.rows, "dev").metrics, "loss"), least) << "the kept model is the best one";
+  EXPECT_DOUBLE_EQ(metric_value(predictor->evaluate(dev.rows, "dev").metrics, "loss"), least)
+      << "the kept model is the best one";
 }
 
 TEST(Trainer, AccumulationIsOneLargerBatch) {

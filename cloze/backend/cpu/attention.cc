@@ -5,16 +5,18 @@
 #include "cloze/backend/cpu/kernels.h"
 #include "cloze/base/thread_team.h"
 
+// The order matters: simd_targets.h chooses the targets, foreach_target.h includes this file once for each.
+// clang-format off
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cloze/backend/cpu/attention.cc"
 #include "cloze/backend/cpu/simd_targets.h"
-// After simd_targets.h, which chooses the targets.
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 
 #include "cloze/backend/cpu/dropout-inl.h"
 #include "cloze/backend/cpu/microkernel-inl.h"
 #include "cloze/backend/cpu/row-inl.h"
+// clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace cloze {
@@ -25,10 +27,16 @@ struct HeadSlice {
   int64_t first_token, length, head, column;
 };
 
-int64_t panels_of(int64_t n) { return (n + panel_width() - 1) / panel_width(); }
-int64_t padded(int64_t n) { return panels_of(n) * panel_width(); }
+int64_t panels_of(int64_t n) {
+  return (n + panel_width() - 1) / panel_width();
+}
+int64_t padded(int64_t n) {
+  return panels_of(n) * panel_width();
+}
 
-Tensor scratch(int64_t elements) { return Tensor({std::max<int64_t>(elements, 1)}, DType::kF32); }
+Tensor scratch(int64_t elements) {
+  return Tensor({std::max<int64_t>(elements, 1)}, DType::kF32);
+}
 
 /// row = softmax(scale row); returns log sum exp of the scaled scores.
 HWY_INLINE float softmax_row(float* row, int64_t n, float scale) {
@@ -53,7 +61,9 @@ HWY_INLINE float softmax_row(float* row, int64_t n, float scale) {
   return max + std::log(sum);
 }
 
-HWY_INLINE int64_t dropout_index(int64_t token, int64_t heads, int64_t head) { return (token * heads + head) * 65536; }
+HWY_INLINE int64_t dropout_index(int64_t token, int64_t heads, int64_t head) {
+  return (token * heads + head) * 65536;
+}
 
 struct Forward {
   const AttentionArgs& args;
@@ -62,9 +72,14 @@ struct Forward {
   DropoutRow random;
 
   Forward(const AttentionArgs& a, int64_t longest_sequence)
-      : args(a), hidden(a.q.shape()[1]), width(hidden / a.heads), longest(longest_sequence),
-        keys(scratch(padded(longest) * width)), values(scratch(padded(width) * longest)),
-        scores(scratch(kTileRows * padded(longest))), random(a.dropout, longest) {}
+      : args(a),
+        hidden(a.q.shape()[1]),
+        width(hidden / a.heads),
+        longest(longest_sequence),
+        keys(scratch(padded(longest) * width)),
+        values(scratch(padded(width) * longest)),
+        scores(scratch(kTileRows * padded(longest))),
+        random(a.dropout, longest) {}
 
   void head(const HeadSlice& s) {
     const int64_t at = s.first_token * hidden + s.column, stride = padded(s.length);
@@ -82,9 +97,8 @@ struct Forward {
         if (!random.active()) continue;
         random.start(dropout_index(token, args.heads, s.head), s.length);
         float* row = p + r * stride;
-        for_row(s.length, [&](int64_t j, auto step) HWY_ATTR {
-          step.store(hn::Mul(step.load(row + j), random.factor(j)), row + j);
-        });
+        for_row(s.length, [&](int64_t j, auto step)
+                              HWY_ATTR { step.store(hn::Mul(step.load(row + j), random.factor(j)), row + j); });
       }
       cloze::HWY_NAMESPACE::multiply(rows, s.length, width, {p, stride, 1}, values.data<float>(), 0, panels_of(width),
                                      args.y.data<float>() + at + begin * hidden, hidden, Epilogue{});
@@ -100,11 +114,18 @@ struct Backward {
   DropoutRow random;
 
   Backward(const AttentionBackwardArgs& a, int64_t longest_sequence)
-      : args(a), hidden(a.q.shape()[1]), width(hidden / a.heads), longest(longest_sequence),
-        keys(scratch(padded(longest) * width)), values(scratch(padded(longest) * width)),
-        keys_plain(scratch(padded(width) * longest)), queries(scratch(padded(width) * kBlock)),
-        gradients(scratch(padded(width) * kBlock)), p(scratch(kBlock * padded(longest))),
-        ds(scratch(kBlock * padded(longest))), random(a.dropout, longest) {}
+      : args(a),
+        hidden(a.q.shape()[1]),
+        width(hidden / a.heads),
+        longest(longest_sequence),
+        keys(scratch(padded(longest) * width)),
+        values(scratch(padded(longest) * width)),
+        keys_plain(scratch(padded(width) * longest)),
+        queries(scratch(padded(width) * kBlock)),
+        gradients(scratch(padded(width) * kBlock)),
+        p(scratch(kBlock * padded(longest))),
+        ds(scratch(kBlock * padded(longest))),
+        random(a.dropout, longest) {}
 
   /// From scores in p and dy.v in ds: p becomes dropout(P), ds becomes scale P (dropout'(ds) - D).
   void probabilities(const HeadSlice& s, int64_t begin, int64_t rows, int64_t stride) {
@@ -138,7 +159,8 @@ struct Backward {
       const float *q = args.q.data<float>() + from, *dy = args.dy.data<float>() + from;
       float *p_data = p.data<float>(), *ds_data = ds.data<float>();
       multiply(rows, width, s.length, {q, hidden, 1}, keys.data<float>(), 0, key_panels, p_data, stride, Epilogue{});
-      multiply(rows, width, s.length, {dy, hidden, 1}, values.data<float>(), 0, key_panels, ds_data, stride, Epilogue{});
+      multiply(rows, width, s.length, {dy, hidden, 1}, values.data<float>(), 0, key_panels, ds_data, stride,
+               Epilogue{});
       probabilities(s, begin, rows, stride);
       multiply(rows, s.length, width, {ds_data, stride, 1}, keys_plain.data<float>(), 0, width_panels,
                args.dq.data<float>() + from, hidden, Epilogue{});
@@ -181,13 +203,16 @@ void for_heads(const Args& args) {
   };
   constexpr double kWorthATeam = 1 << 12;
   if (cost.back() * static_cast<double>(width) < kWorthATeam * 16) return serve(0, cost.back());
-  thread_team().run([&](int worker, int workers) {
-    serve(cost.back() * worker / workers, cost.back() * (worker + 1) / workers);
-  });
+  thread_team().run(
+      [&](int worker, int workers) { serve(cost.back() * worker / workers, cost.back() * (worker + 1) / workers); });
 }
 
-void attention_here(const AttentionArgs& args) { for_heads<Forward>(args); }
-void attention_backward_here(const AttentionBackwardArgs& args) { for_heads<Backward>(args); }
+void attention_here(const AttentionArgs& args) {
+  for_heads<Forward>(args);
+}
+void attention_backward_here(const AttentionBackwardArgs& args) {
+  for_heads<Backward>(args);
+}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace cloze
@@ -199,8 +224,12 @@ HWY_EXPORT(attention_here);
 HWY_EXPORT(attention_backward_here);
 
 namespace cpu {
-void attention(const AttentionArgs& args) { HWY_DYNAMIC_DISPATCH(attention_here)(args); }
-void attention_backward(const AttentionBackwardArgs& args) { HWY_DYNAMIC_DISPATCH(attention_backward_here)(args); }
+void attention(const AttentionArgs& args) {
+  HWY_DYNAMIC_DISPATCH(attention_here)(args);
+}
+void attention_backward(const AttentionBackwardArgs& args) {
+  HWY_DYNAMIC_DISPATCH(attention_backward_here)(args);
+}
 }  // namespace cpu
 }  // namespace cloze
 #endif  // HWY_ONCE

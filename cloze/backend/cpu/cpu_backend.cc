@@ -9,8 +9,12 @@
 namespace cloze {
 namespace {
 
-bool is_f32(const Tensor& tensor) { return tensor.dtype() == DType::kF32; }
-float* data_or_null(const Tensor& tensor) { return tensor.defined() ? tensor.data<float>() : nullptr; }
+bool is_f32(const Tensor& tensor) {
+  return tensor.dtype() == DType::kF32;
+}
+float* data_or_null(const Tensor& tensor) {
+  return tensor.defined() ? tensor.data<float>() : nullptr;
+}
 
 class CpuBackend : public RefBackend {
  public:
@@ -94,8 +98,14 @@ class CpuBackend : public RefBackend {
     if (!is_f32(args.dy)) return RefBackend::embed_backward(args);
     scatter(args.ids, args.dy, args.dword);
     scatter(args.positions, args.dy, args.dposition);
-    if (args.dsegment.defined()) RefBackend::embed_backward({.ids = args.ids, .positions = args.positions,
-        .segments = args.segments, .dy = args.dy, .dword = {}, .dposition = {}, .dsegment = args.dsegment});
+    if (args.dsegment.defined())
+      RefBackend::embed_backward({.ids = args.ids,
+                                  .positions = args.positions,
+                                  .segments = args.segments,
+                                  .dy = args.dy,
+                                  .dword = {},
+                                  .dposition = {},
+                                  .dsegment = args.dsegment});
   }
 
  private:

@@ -5,15 +5,17 @@
 #include "cloze/backend/cpu/kernels.h"
 #include "cloze/base/thread_team.h"
 
+// The order matters: simd_targets.h chooses the targets, foreach_target.h includes this file once for each.
+// clang-format off
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cloze/backend/cpu/elementwise.cc"
 #include "cloze/backend/cpu/simd_targets.h"
-// After simd_targets.h, which chooses the targets.
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 
 #include "cloze/backend/cpu/dropout-inl.h"
 #include "cloze/backend/cpu/row-inl.h"
+// clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace cloze {
@@ -53,7 +55,8 @@ void adamw_here(const AdamWArgs& args) {
   const auto beta1 = constant(args.beta1), beta2 = constant(args.beta2);
   const auto rest1 = constant(1.0 - args.beta1), rest2 = constant(1.0 - args.beta2);
   const auto scale = constant(args.grad_scale), shrink = constant(1.0 - args.lr * args.decay);
-  const auto rate = constant(args.lr / correction1), root = constant(1.0 / std::sqrt(correction2)), eps = constant(args.eps);
+  const auto rate = constant(args.lr / correction1), root = constant(1.0 / std::sqrt(correction2)),
+             eps = constant(args.eps);
   for_blocks(args.param.elements(), [&](int64_t, int64_t begin, int64_t end) HWY_ATTR {
     for_row(end - begin, [&](int64_t i, auto step) HWY_ATTR {
       const int64_t at = begin + i;
@@ -83,9 +86,8 @@ void scale_here(const ScaleArgs& args) {
   float* x = args.x.data<float>();
   const auto factor = hn::Set(F32(), static_cast<float>(args.factor));
   for_blocks(args.x.elements(), [&](int64_t, int64_t begin, int64_t end) HWY_ATTR {
-    for_row(end - begin, [&](int64_t i, auto step) HWY_ATTR {
-      step.store(hn::Mul(step.load(x + begin + i), factor), x + begin + i);
-    });
+    for_row(end - begin, [&](int64_t i, auto step)
+                             HWY_ATTR { step.store(hn::Mul(step.load(x + begin + i), factor), x + begin + i); });
   });
 }
 
@@ -126,17 +128,17 @@ void column_sums_here(const float* x, int64_t rows, int64_t columns, float* sums
   const auto add_rows = [columns](const float* from, int64_t count, float* to) HWY_ATTR {
     std::fill_n(to, columns, 0.0f);
     for (int64_t r = 0; r < count; ++r, from += columns)
-      for_row(columns, [&](int64_t at, auto step) HWY_ATTR {
-        step.store(hn::Add(step.load(to + at), step.load(from + at)), to + at);
-      });
+      for_row(columns, [&](int64_t at, auto step)
+                           HWY_ATTR { step.store(hn::Add(step.load(to + at), step.load(from + at)), to + at); });
   };
   if (blocks <= 1) return add_rows(x, rows, sums);
   const Tensor partial({blocks * columns}, DType::kF32);
   thread_team().for_ranges(blocks, std::max<int64_t>(1, (1 << 13) / (kBlock * std::max<int64_t>(columns, 1))),
                            [&](int64_t first, int64_t last) {
-    for (int64_t b = first; b < last; ++b)
-      add_rows(x + b * kBlock * columns, std::min(kBlock, rows - b * kBlock), partial.data<float>() + b * columns);
-  });
+                             for (int64_t b = first; b < last; ++b)
+                               add_rows(x + b * kBlock * columns, std::min(kBlock, rows - b * kBlock),
+                                        partial.data<float>() + b * columns);
+                           });
   add_rows(partial.data<float>(), blocks, sums);
 }
 
@@ -155,11 +157,21 @@ HWY_EXPORT(activation_backward_here);
 HWY_EXPORT(column_sums_here);
 
 namespace cpu {
-void dropout(const DropoutArgs& args) { HWY_DYNAMIC_DISPATCH(dropout_here)(args); }
-void adamw(const AdamWArgs& args) { HWY_DYNAMIC_DISPATCH(adamw_here)(args); }
-void add_into(const AddIntoArgs& args) { HWY_DYNAMIC_DISPATCH(add_into_here)(args); }
-void scale(const ScaleArgs& args) { HWY_DYNAMIC_DISPATCH(scale_here)(args); }
-double sum_squares(const Tensor& x) { return HWY_DYNAMIC_DISPATCH(sum_squares_here)(x); }
+void dropout(const DropoutArgs& args) {
+  HWY_DYNAMIC_DISPATCH(dropout_here)(args);
+}
+void adamw(const AdamWArgs& args) {
+  HWY_DYNAMIC_DISPATCH(adamw_here)(args);
+}
+void add_into(const AddIntoArgs& args) {
+  HWY_DYNAMIC_DISPATCH(add_into_here)(args);
+}
+void scale(const ScaleArgs& args) {
+  HWY_DYNAMIC_DISPATCH(scale_here)(args);
+}
+double sum_squares(const Tensor& x) {
+  return HWY_DYNAMIC_DISPATCH(sum_squares_here)(x);
+}
 void activation_backward(const float* pre, const float* dy, Activation activation, int64_t n, float* dpre) {
   HWY_DYNAMIC_DISPATCH(activation_backward_here)(pre, dy, activation, n, dpre);
 }

@@ -2,27 +2,33 @@
 
 #include "cloze/base/thread_team.h"
 
+// The order matters: simd_targets.h chooses the targets, foreach_target.h includes this file once for each.
+// clang-format off
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cloze/backend/cpu/gemm.cc"
 #include "cloze/backend/cpu/simd_targets.h"
-// After simd_targets.h, which chooses the targets.
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 
 #include "cloze/backend/cpu/microkernel-inl.h"
+// clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace cloze {
 namespace HWY_NAMESPACE {
 
-int64_t panel_width_here() { return panel_width(); }
+int64_t panel_width_here() {
+  return panel_width();
+}
 
 void pack_here(const float* source, int64_t depth, int64_t n, float* packed, cpu::Packing packing) {
   const int64_t panels = (n + panel_width() - 1) / panel_width();
   const int64_t grain = std::max<int64_t>(1, (1 << 15) / (panel_width() * std::max<int64_t>(depth, 1)));
   thread_team().for_ranges(panels, grain, [&](int64_t first, int64_t last) {
-    if (packing == cpu::Packing::kTransposed) pack_columns(source, depth, depth, n, first, last, packed);
-    else pack_rows(source, n, depth, n, first, last, packed);
+    if (packing == cpu::Packing::kTransposed)
+      pack_columns(source, depth, depth, n, first, last, packed);
+    else
+      pack_rows(source, n, depth, n, first, last, packed);
   });
 }
 
@@ -95,20 +101,42 @@ PackedMatrix pack(const float* source, int64_t depth, int64_t n, Packing packing
 
 }  // namespace
 
-PackedMatrix pack_transposed(const float* weight, int64_t n, int64_t k) { return pack(weight, k, n, Packing::kTransposed); }
-PackedMatrix pack_plain(const float* matrix, int64_t k, int64_t n) { return pack(matrix, k, n, Packing::kPlain); }
+PackedMatrix pack_transposed(const float* weight, int64_t n, int64_t k) {
+  return pack(weight, k, n, Packing::kTransposed);
+}
+PackedMatrix pack_plain(const float* matrix, int64_t k, int64_t n) {
+  return pack(matrix, k, n, Packing::kPlain);
+}
 
 void multiply(const float* x, int64_t m, const PackedMatrix& b, const float* bias, Activation activation, float* pre,
               float* y) {
   HWY_DYNAMIC_DISPATCH(multiply_here)
-  ({.a = x, .a_row_stride = b.depth, .a_k_stride = 1, .m = m, .depth = b.depth, .n = b.columns,
-    .panels = b.panels.data<float>(), .bias = bias, .activation = activation, .pre = pre, .c = y});
+  ({.a = x,
+    .a_row_stride = b.depth,
+    .a_k_stride = 1,
+    .m = m,
+    .depth = b.depth,
+    .n = b.columns,
+    .panels = b.panels.data<float>(),
+    .bias = bias,
+    .activation = activation,
+    .pre = pre,
+    .c = y});
 }
 
 void multiply_transposed(const float* a, int64_t m, const PackedMatrix& b, float* c) {
   HWY_DYNAMIC_DISPATCH(multiply_transposed_here)
-  ({.a = a, .a_row_stride = 1, .a_k_stride = m, .m = m, .depth = b.depth, .n = b.columns,
-    .panels = b.panels.data<float>(), .bias = nullptr, .activation = Activation::kNone, .pre = nullptr, .c = c});
+  ({.a = a,
+    .a_row_stride = 1,
+    .a_k_stride = m,
+    .m = m,
+    .depth = b.depth,
+    .n = b.columns,
+    .panels = b.panels.data<float>(),
+    .bias = nullptr,
+    .activation = Activation::kNone,
+    .pre = nullptr,
+    .c = c});
 }
 
 }  // namespace cpu

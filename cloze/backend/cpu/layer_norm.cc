@@ -3,15 +3,17 @@
 #include "cloze/backend/cpu/kernels.h"
 #include "cloze/base/thread_team.h"
 
+// The order matters: simd_targets.h chooses the targets, foreach_target.h includes this file once for each.
+// clang-format off
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cloze/backend/cpu/layer_norm.cc"
 #include "cloze/backend/cpu/simd_targets.h"
-// After simd_targets.h, which chooses the targets.
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 
 #include "cloze/backend/cpu/dropout-inl.h"
 #include "cloze/backend/cpu/row-inl.h"
+// clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace cloze {
@@ -106,7 +108,8 @@ void add_layer_norm_backward_here(const AddLayerNormBackwardArgs& args) {
   const Tensor partial({std::max<int64_t>(blocks, 1) * 2 * h}, DType::kF32);
   thread_team().for_ranges(blocks, 1, [&](int64_t first, int64_t last) {
     for (int64_t b = first; b < last; ++b)
-      add_layer_norm_backward_rows(args, b * kBlock, std::min(tokens, (b + 1) * kBlock), partial.data<float>() + b * 2 * h);
+      add_layer_norm_backward_rows(args, b * kBlock, std::min(tokens, (b + 1) * kBlock),
+                                   partial.data<float>() + b * 2 * h);
   });
   const Tensor sums({2 * h}, DType::kF32);
   cpu::column_sums(partial.data<float>(), blocks, 2 * h, sums.data<float>());
@@ -124,7 +127,9 @@ HWY_EXPORT(add_layer_norm_here);
 HWY_EXPORT(add_layer_norm_backward_here);
 
 namespace cpu {
-void add_layer_norm(const AddLayerNormArgs& args) { HWY_DYNAMIC_DISPATCH(add_layer_norm_here)(args); }
+void add_layer_norm(const AddLayerNormArgs& args) {
+  HWY_DYNAMIC_DISPATCH(add_layer_norm_here)(args);
+}
 void add_layer_norm_backward(const AddLayerNormBackwardArgs& args) {
   HWY_DYNAMIC_DISPATCH(add_layer_norm_backward_here)(args);
 }

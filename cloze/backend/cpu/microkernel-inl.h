@@ -26,7 +26,9 @@ namespace hn = hwy::HWY_NAMESPACE;
 /// Rows of a tile: with 32 registers 12 x 2 accumulators fit, with 16 registers 6 x 2.
 constexpr int64_t kTileRows = HWY_TARGET <= HWY_AVX3 ? 12 : 6;
 
-inline int64_t panel_width() { return 2 * static_cast<int64_t>(hn::Lanes(F32())); }
+inline int64_t panel_width() {
+  return 2 * static_cast<int64_t>(hn::Lanes(F32()));
+}
 
 /// Where A's element (row, k) stands: data[row * row_stride + k * k_stride].
 struct StridedMatrix {
@@ -39,7 +41,7 @@ struct Epilogue {
   const float* bias = nullptr;  ///< [N], added
   float* pre = nullptr;         ///< like C: the value before the activation
   Activation activation = Activation::kNone;
-  bool accumulate = false;      ///< C += instead of C =
+  bool accumulate = false;  ///< C += instead of C =
 };
 
 template <int kRows>
@@ -61,7 +63,10 @@ HWY_INLINE void tile(int64_t depth, const float* HWY_RESTRICT a, int64_t row_str
     for (int r = 0; r < kRows; ++r) {
       // Four rows share a pointer: the addresses fit x86's base + {1, 2, 4} index forms.
       const float* base = rows[r / 4];
-      const float value = r % 4 == 0 ? base[0] : r % 4 == 1 ? base[row_stride] : r % 4 == 2 ? base[2 * row_stride] : base[stride3];
+      const float value = r % 4 == 0   ? base[0]
+                          : r % 4 == 1 ? base[row_stride]
+                          : r % 4 == 2 ? base[2 * row_stride]
+                                       : base[stride3];
       const V broadcast = hn::Set(d, value);
       acc0[r] = hn::MulAdd(broadcast, b0, acc0[r]);
       acc1[r] = hn::MulAdd(broadcast, b1, acc1[r]);
@@ -80,21 +85,34 @@ HWY_INLINE void tile(int64_t depth, const float* HWY_RESTRICT a, int64_t row_str
 HWY_INLINE void any_tile(int64_t rows, int64_t depth, const float* a, int64_t row_stride, int64_t k_stride,
                          const float* panel, float* out) {
   switch (rows) {
-    case 1: return tile<1>(depth, a, row_stride, k_stride, panel, out);
-    case 2: return tile<2>(depth, a, row_stride, k_stride, panel, out);
-    case 3: return tile<3>(depth, a, row_stride, k_stride, panel, out);
-    case 4: return tile<4>(depth, a, row_stride, k_stride, panel, out);
-    case 5: return tile<5>(depth, a, row_stride, k_stride, panel, out);
-    case 6: return tile<6>(depth, a, row_stride, k_stride, panel, out);
+    case 1:
+      return tile<1>(depth, a, row_stride, k_stride, panel, out);
+    case 2:
+      return tile<2>(depth, a, row_stride, k_stride, panel, out);
+    case 3:
+      return tile<3>(depth, a, row_stride, k_stride, panel, out);
+    case 4:
+      return tile<4>(depth, a, row_stride, k_stride, panel, out);
+    case 5:
+      return tile<5>(depth, a, row_stride, k_stride, panel, out);
+    case 6:
+      return tile<6>(depth, a, row_stride, k_stride, panel, out);
 #if HWY_TARGET <= HWY_AVX3
-    case 7: return tile<7>(depth, a, row_stride, k_stride, panel, out);
-    case 8: return tile<8>(depth, a, row_stride, k_stride, panel, out);
-    case 9: return tile<9>(depth, a, row_stride, k_stride, panel, out);
-    case 10: return tile<10>(depth, a, row_stride, k_stride, panel, out);
-    case 11: return tile<11>(depth, a, row_stride, k_stride, panel, out);
-    case 12: return tile<12>(depth, a, row_stride, k_stride, panel, out);
+    case 7:
+      return tile<7>(depth, a, row_stride, k_stride, panel, out);
+    case 8:
+      return tile<8>(depth, a, row_stride, k_stride, panel, out);
+    case 9:
+      return tile<9>(depth, a, row_stride, k_stride, panel, out);
+    case 10:
+      return tile<10>(depth, a, row_stride, k_stride, panel, out);
+    case 11:
+      return tile<11>(depth, a, row_stride, k_stride, panel, out);
+    case 12:
+      return tile<12>(depth, a, row_stride, k_stride, panel, out);
 #endif
-    default: HWY_ABORT("tile of %d rows", static_cast<int>(rows));
+    default:
+      HWY_ABORT("tile of %d rows", static_cast<int>(rows));
   }
 }
 
@@ -107,10 +125,13 @@ HWY_INLINE void store_row(const float* HWY_RESTRICT sums, int64_t columns, int64
     const bool whole = columns - at >= lanes;
     const auto mask = hn::FirstN(d, static_cast<size_t>(std::min(lanes, columns - at)));
     auto v = hn::Load(d, sums + at);
-    const auto load = [&](const float* from) HWY_ATTR { return whole ? hn::LoadU(d, from) : hn::MaskedLoad(mask, d, from); };
+    const auto load = [&](const float* from)
+                          HWY_ATTR { return whole ? hn::LoadU(d, from) : hn::MaskedLoad(mask, d, from); };
     const auto store = [&](auto value, float* to) HWY_ATTR {
-      if (whole) hn::StoreU(value, d, to);
-      else hn::BlendedStore(value, mask, d, to);
+      if (whole)
+        hn::StoreU(value, d, to);
+      else
+        hn::BlendedStore(value, mask, d, to);
     };
     if (epilogue.bias != nullptr) v = hn::Add(v, load(epilogue.bias + first_column + at));
     if (epilogue.accumulate) v = hn::Add(v, load(c + at));
@@ -137,11 +158,14 @@ HWY_INLINE void multiply(int64_t m, int64_t depth, int64_t n, StridedMatrix a, c
       for (int64_t row = begin; row < end; row += kTileRows) {
         const int64_t rows = std::min(kTileRows, end - row);
         const float* a_tile = a.data + row * a.row_stride;
-        if (rows == kTileRows) tile<kTileRows>(depth, a_tile, a.row_stride, a.k_stride, panel, sums);
-        else any_tile(rows, depth, a_tile, a.row_stride, a.k_stride, panel, sums);
+        if (rows == kTileRows)
+          tile<kTileRows>(depth, a_tile, a.row_stride, a.k_stride, panel, sums);
+        else
+          any_tile(rows, depth, a_tile, a.row_stride, a.k_stride, panel, sums);
         for (int64_t r = 0; r < rows; ++r) {
           const int64_t at = (row + r) * c_stride + column;
-          store_row(sums + r * width, columns, column, c + at, epilogue.pre == nullptr ? nullptr : epilogue.pre + at, epilogue);
+          store_row(sums + r * width, columns, column, c + at, epilogue.pre == nullptr ? nullptr : epilogue.pre + at,
+                    epilogue);
         }
       }
     }

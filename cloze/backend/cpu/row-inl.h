@@ -38,7 +38,9 @@ HWY_INLINE void for_row(int64_t n, const Body& body) {
   if (at < n) body(at, LastStep{hn::FirstN(d, static_cast<size_t>(n - at))});
 }
 
-HWY_INLINE float row_sum(hn::Vec<F32> v) { return hn::GetLane(hn::SumOfLanes(F32(), v)); }
+HWY_INLINE float row_sum(hn::Vec<F32> v) {
+  return hn::GetLane(hn::SumOfLanes(F32(), v));
+}
 
 /// Sum of a[i] b[i].
 HWY_INLINE float row_dot(const float* a, const float* b, int64_t n) {

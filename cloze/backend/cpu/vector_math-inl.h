@@ -49,9 +49,12 @@ HWY_INLINE V gelu_tanh_inner(D d, V x) {
 template <class D, class V>
 HWY_INLINE V activate(D d, Activation activation, V x) {
   switch (activation) {
-    case Activation::kNone: return x;
-    case Activation::kRelu: return hn::Max(x, hn::Zero(d));
-    case Activation::kTanh: return hn::Tanh(d, x);
+    case Activation::kNone:
+      return x;
+    case Activation::kRelu:
+      return hn::Max(x, hn::Zero(d));
+    case Activation::kTanh:
+      return hn::Tanh(d, x);
     case Activation::kGelu: {
       const V half = hn::Mul(x, hn::Set(d, 0.5f));
       return hn::MulAdd(half, vector_erf(d, hn::Mul(x, hn::Set(d, 0.70710678f))), half);
@@ -69,8 +72,10 @@ template <class D, class V>
 HWY_INLINE V activation_slope(D d, Activation activation, V x) {
   const V one = hn::Set(d, 1.0f), half = hn::Set(d, 0.5f);
   switch (activation) {
-    case Activation::kNone: return one;
-    case Activation::kRelu: return hn::IfThenElseZero(hn::Gt(x, hn::Zero(d)), one);
+    case Activation::kNone:
+      return one;
+    case Activation::kRelu:
+      return hn::IfThenElseZero(hn::Gt(x, hn::Zero(d)), one);
     case Activation::kTanh: {
       const V t = hn::Tanh(d, x);
       return hn::NegMulAdd(t, t, one);

@@ -23,11 +23,16 @@ Real gelu_tanh_inner(Real x) {
 template <class Real>
 Real activate(Activation activation, Real x) {
   switch (activation) {
-    case Activation::kNone: return x;
-    case Activation::kGelu: return x * normal_cdf(x);
-    case Activation::kGeluTanh: return Real(0.5) * x * (Real(1) + std::tanh(gelu_tanh_inner(x)));
-    case Activation::kRelu: return x < Real(0) ? Real(0) : x;  // so that NaN stays NaN
-    case Activation::kTanh: return std::tanh(x);
+    case Activation::kNone:
+      return x;
+    case Activation::kGelu:
+      return x * normal_cdf(x);
+    case Activation::kGeluTanh:
+      return Real(0.5) * x * (Real(1) + std::tanh(gelu_tanh_inner(x)));
+    case Activation::kRelu:
+      return x < Real(0) ? Real(0) : x;  // so that NaN stays NaN
+    case Activation::kTanh:
+      return std::tanh(x);
   }
   return x;
 }
@@ -36,7 +41,8 @@ Real activate(Activation activation, Real x) {
 template <class Real>
 Real activation_slope(Activation activation, Real x) {
   switch (activation) {
-    case Activation::kNone: return Real(1);
+    case Activation::kNone:
+      return Real(1);
     case Activation::kGelu: {
       const Real density = Real(std::numbers::inv_sqrtpi / std::numbers::sqrt2) * std::exp(-x * x / 2);
       return normal_cdf(x) + x * density;
@@ -47,7 +53,8 @@ Real activation_slope(Activation activation, Real x) {
           Real(std::numbers::sqrt2 * std::numbers::inv_sqrtpi) * (Real(1) + 3 * Real(0.044715) * x * x);
       return Real(0.5) * (Real(1) + t) + Real(0.5) * x * (Real(1) - t * t) * inner_slope;
     }
-    case Activation::kRelu: return x > Real(0) ? Real(1) : Real(0);
+    case Activation::kRelu:
+      return x > Real(0) ? Real(1) : Real(0);
     case Activation::kTanh: {
       const Real t = std::tanh(x);
       return Real(1) - t * t;

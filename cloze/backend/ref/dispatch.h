@@ -10,9 +10,12 @@ namespace cloze::ref {
 template <class Function>
 void for_float(DType dtype, Function&& function) {
   switch (dtype) {
-    case DType::kF32: return function(float{});
-    case DType::kF64: return function(double{});
-    default: fail(ErrorCode::kUnsupported, "kernels compute in F32 or F64, not in {}", dtype_name(dtype));
+    case DType::kF32:
+      return function(float{});
+    case DType::kF64:
+      return function(double{});
+    default:
+      fail(ErrorCode::kUnsupported, "kernels compute in F32 or F64, not in {}", dtype_name(dtype));
   }
 }
 
