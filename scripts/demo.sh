@@ -8,8 +8,7 @@ scripts/setup.sh
 cloze=build/release/bin/cloze
 echo "== building (the first time takes a few minutes)"
 cmake --preset release >/dev/null
-cmake --build --preset release --target cloze | grep -vE '^\[[0-9]+/[0-9]+\] (Building|Linking)' || true
-cmake --build --preset release --target cloze >/dev/null
+cmake --build --preset release --target cloze >build/release/build.log 2>&1 || { tail -n 40 build/release/build.log; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
