@@ -4,10 +4,9 @@
 #include <cmath>
 
 #include "cloze/model/checkpoint.h"
+#include "cloze/optim/adamw.h"
 #include "tests/model/model_testing.h"
 #include "tests/ops/gradient_check.h"
-// The ladder gives model/ no optim/, so it is not linked; training to the end is what this comparison is for.
-#include "cloze/optim/adamw.cc"
 
 namespace cloze::test {
 namespace {
