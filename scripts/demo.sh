@@ -33,9 +33,9 @@ demo() {  # demo NAME LANGUAGE-FILE-SUFFIX TEXT...
 }
 
 demo English en \
-  "A delicious dinner and such friendly staff, I will be back." \
+  "Great food and friendly staff, we loved it." \
   "Complete waste of money. It broke after two days and nobody answered my emails." \
-  "I expected little and was pleasantly surprised."
+  "The staff were lovely and the breakfast was delicious."
 demo Chinese zh \
   "服务很热情，房间干净，下次还住这里。" \
   "质量太差了，用了两天就坏，客服也不理人。" \
