@@ -29,7 +29,7 @@ demo() {  # demo NAME LANGUAGE-FILE-SUFFIX TEXT...
   echo "== $name: predicting"
   printf '%s\n' "$@" | tee "$work/texts" | "$cloze" predict --model "$work/$language" >"$work/answers"
   paste -d '\n' "$work/texts" "$work/answers"
-  summary+=("$name: $(sed -E 's/.*"accuracy": ([0-9.]+).*/\1/' "$work/$language.json") of 1 right on 100 unseen reviews")
+  summary+=("$name: $(sed -E 's/.*"accuracy": ([0-9.]+).*/\1/' "$work/$language.json") accuracy on 100 unseen reviews")
 }
 
 demo English en \

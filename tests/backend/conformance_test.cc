@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "cases.h"
+#include "hwy/targets.h"
 
 namespace cloze::test {
 namespace {
@@ -117,6 +118,34 @@ TEST_P(Conformance, CpuHandsF64ToRef) {
     for (size_t i = 0; i < expected.outputs.size(); ++i)
       EXPECT_TRUE(same_bits(expected.outputs[i].value, got.outputs[i].value)) << expected.outputs[i].name;
   });
+}
+
+/// The kernels of one SIMD target, if the processor has it, while it lives.
+class SimdTarget {
+ public:
+  explicit SimdTarget(int64_t target) { hwy::GetChosenTarget().Update(target); }
+  ~SimdTarget() { hwy::GetChosenTarget().Update(hwy::SupportedTargets()); }
+  SimdTarget(const SimdTarget&) = delete;
+  SimdTarget& operator=(const SimdTarget&) = delete;
+};
+
+TEST_P(Conformance, EverySimdTargetAgreesWithRef) {
+  constexpr int64_t kBaseline = 0;  // what is left where a processor has none of the others
+  for (const int64_t target : {int64_t{HWY_AVX3}, int64_t{HWY_AVX2}, int64_t{HWY_SSE4}, kBaseline}) {
+    if ((target & hwy::SupportedTargets()) != target) continue;
+    const SimdTarget chosen(target);
+    SCOPED_TRACE(fmt::format("target {}", target == kBaseline ? "baseline" : hwy::TargetName(target)));
+    for_cases([](const Case& one) {
+      if (one.flops > 1e6) return;
+      const Call exact = one.make(kF64), fast = one.make(kF32);
+      run_guarded(exact, ref_backend());
+      run_guarded(fast, cpu_backend());
+      const std::vector<Tensor> magnitudes = exact.magnitudes();
+      // Narrow vectors have longer chains of sums, and without fused multiply-add each term is rounded twice.
+      for (size_t i = 0; i < magnitudes.size(); ++i)
+        expect_near(fast.outputs[i].value, exact.outputs[i].value, magnitudes[i], 3 * one.ulps);
+    });
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, Conformance, testing::ValuesIn(all_kernels()),

@@ -122,16 +122,15 @@ HWY_INLINE void store_row(const float* HWY_RESTRICT sums, int64_t columns, int64
   const F32 d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   for (int64_t at = 0; at < columns; at += lanes) {
-    const bool whole = columns - at >= lanes;
-    const auto mask = hn::FirstN(d, static_cast<size_t>(std::min(lanes, columns - at)));
+    const int64_t count = std::min(lanes, columns - at);
     auto v = hn::Load(d, sums + at);
     const auto load = [&](const float* from)
-                          HWY_ATTR { return whole ? hn::LoadU(d, from) : hn::MaskedLoad(mask, d, from); };
+                          HWY_ATTR { return count == lanes ? hn::LoadU(d, from) : load_first(from, count); };
     const auto store = [&](auto value, float* to) HWY_ATTR {
-      if (whole)
+      if (count == lanes)
         hn::StoreU(value, d, to);
       else
-        hn::BlendedStore(value, mask, d, to);
+        store_first(value, to, count);
     };
     if (epilogue.bias != nullptr) v = hn::Add(v, load(epilogue.bias + first_column + at));
     if (epilogue.accumulate) v = hn::Add(v, load(c + at));

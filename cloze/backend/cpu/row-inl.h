@@ -21,11 +21,13 @@ struct WholeStep {
   HWY_INLINE hn::Vec<F32> keep_or(hn::Vec<F32> v, hn::Vec<F32>) const { return v; }
 };
 struct LastStep {
-  hn::Mask<F32> mask;
-  HWY_INLINE hn::Vec<F32> load(const float* from) const { return hn::MaskedLoad(mask, F32(), from); }
-  HWY_INLINE void store(hn::Vec<F32> v, float* to) const { hn::BlendedStore(v, mask, F32(), to); }
-  HWY_INLINE hn::Vec<F32> keep(hn::Vec<F32> v) const { return hn::IfThenElseZero(mask, v); }
-  HWY_INLINE hn::Vec<F32> keep_or(hn::Vec<F32> v, hn::Vec<F32> other) const { return hn::IfThenElse(mask, v, other); }
+  int64_t count;
+  HWY_INLINE hn::Vec<F32> load(const float* from) const { return load_first(from, count); }
+  HWY_INLINE void store(hn::Vec<F32> v, float* to) const { store_first(v, to, count); }
+  HWY_INLINE hn::Vec<F32> keep(hn::Vec<F32> v) const { return hn::IfThenElseZero(mask(), v); }
+  HWY_INLINE hn::Vec<F32> keep_or(hn::Vec<F32> v, hn::Vec<F32> other) const { return hn::IfThenElse(mask(), v, other); }
+
+  HWY_INLINE hn::Mask<F32> mask() const { return hn::FirstN(F32(), static_cast<size_t>(count)); }
 };
 
 /// body(at, step) for each vector of a row of n elements. Which element falls into which lane depends on n alone.
@@ -35,7 +37,7 @@ HWY_INLINE void for_row(int64_t n, const Body& body) {
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   int64_t at = 0;
   for (; at + lanes <= n; at += lanes) body(at, WholeStep{});
-  if (at < n) body(at, LastStep{hn::FirstN(d, static_cast<size_t>(n - at))});
+  if (at < n) body(at, LastStep{n - at});
 }
 
 HWY_INLINE float row_sum(hn::Vec<F32> v) {

@@ -17,6 +17,29 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 using F32 = hn::ScalableTag<float>;
 
+/// The first `count` elements (0 to a vector's lanes) from and to memory; what lies behind them is not touched. Below
+/// AVX2, Highway's own MaskedLoad and BlendedStore read and write the whole vector.
+HWY_INLINE hn::Vec<F32> load_first(const float* from, int64_t count) {
+  const F32 d;
+#if HWY_TARGET <= HWY_AVX2
+  return hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(count)), d, from);
+#else
+  HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)] = {};
+  for (int64_t i = 0; i < count; ++i) lanes[i] = from[i];
+  return hn::Load(d, lanes);
+#endif
+}
+HWY_INLINE void store_first(hn::Vec<F32> v, float* to, int64_t count) {
+  const F32 d;
+#if HWY_TARGET <= HWY_AVX2
+  hn::BlendedStore(v, hn::FirstN(d, static_cast<size_t>(count)), d, to);
+#else
+  HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)];
+  hn::Store(v, d, lanes);
+  for (int64_t i = 0; i < count; ++i) to[i] = lanes[i];
+#endif
+}
+
 /// erf as z P(z^2) / Q(z^2), clamped where erf is 1 in f32. The coefficients were fitted for this file by
 /// iteratively reweighted least squares on [0, 3.93]: 1.7e-8 in exact arithmetic, 3.2e-7 in f32.
 template <class D, class V>
