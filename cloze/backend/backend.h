@@ -122,12 +122,12 @@ struct GatherRowsBackwardArgs {
 };
 
 /// Mean cross-entropy over the rows whose target is not -1:
-/// loss[1] = sum_r w_r l_r / sum_r w_r, l_r = -(1-e) logp_r[t_r] - e/C sum_c (weight_c / w_r) logp_r[c], w_r =
-/// weight[t_r] (PyTorch's CrossEntropyLoss with `weight` and `label_smoothing`). class_weight [C] may be absent (all
-/// ones). dlogits[R,C] is its gradient, unwanted in evaluation. Without any counted row, or where their weights sum to
-/// 0, loss and gradient are 0. Sums over R and C are taken in f64.
+/// loss[1] = sum_r v_r [-(1-e) weight[t_r] logp_r[t_r] - e/C sum_c weight[c] logp_r[c]] / sum_r v_r weight[t_r]
+/// (with v = 1 PyTorch's CrossEntropyLoss with `weight` and `label_smoothing`). weight = class_weight [C] and v =
+/// row_weight [R] may be absent (all ones). dlogits[R,C] is its gradient, unwanted in evaluation. Without any counted
+/// row, or where their weights sum to 0, loss and gradient are 0. Sums over R and C are taken in f64.
 struct CrossEntropyArgs {
-  Tensor logits, targets, class_weight;  // [R,C], [R] I32, [C]
+  Tensor logits, targets, class_weight, row_weight;  // [R,C], [R] I32, [C], [R]
   double label_smoothing;
   Tensor loss, dlogits;
 };

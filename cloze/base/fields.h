@@ -22,7 +22,8 @@ Json fields_to_json(Config config) {
   return object;
 }
 
-/// Lines "name: was 1, is now 2" for the fields in which two configurations differ; empty if none does.
+/// Lines "name: was 1, is now 2" for the fields in which two objects differ ("outer.inner" within nested ones); empty
+/// if none does.
 std::string describe_differences(const Json& before, const Json& now);
 
 }  // namespace cloze

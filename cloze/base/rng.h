@@ -8,7 +8,15 @@
 namespace cloze {
 
 /// What a stream of numbers is for. Streams never overlap; each use of randomness has its own.
-enum class RandomStream : uint32_t { kInit = 1, kShuffle = 2, kDropout = 3, kMask = 4, kData = 5, kTest = 6 };
+enum class RandomStream : uint32_t {
+  kInit = 1,
+  kShuffle = 2,
+  kDropout = 3,
+  kMask = 4,
+  kData = 5,
+  kTest = 6,
+  kShuffleBatches = 7
+};
 
 /// Four 32-bit words: block `index` of stream (`stream`, `substream`) under `seed`.
 inline std::array<uint32_t, 4> philox(uint64_t seed, uint32_t stream, uint32_t substream, uint64_t index) {

@@ -58,7 +58,7 @@ void run_tokenizer(const Options& options) {
 void run_start(const Options& options) {
   const auto begin = std::chrono::steady_clock::now();
   const ModelFiles files = ModelFiles::open(options.model);
-  const auto predictor = task_of(files, "").load(files, 0);
+  const auto predictor = task_of(files, "").load(files, {});
   const TextExample row{.text = "hello", .text_pair = {}, .label = {}};
   predictor->predict(std::span(&row, 1));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

@@ -8,7 +8,7 @@ namespace {
 
 struct Options {
   std::string model, task, data;
-  int64_t max_length = 0;
+  LengthFlags lengths;
   TableFlags table;
   ThreadsOption threads;
 };
@@ -16,20 +16,19 @@ struct Options {
 void run(const Options& options) {
   options.threads.apply();
   const ModelFiles files = ModelFiles::open(options.model);
-  const auto predictor = task_of(files, options.task).load(files, options.max_length);
+  const auto predictor = task_of(files, options.task).load(files, options.lengths.lengths);
   const Examples examples = read_all(options.data, options.table.resolve());
   CLOZE_CHECK(!examples.rows.empty(), ErrorCode::kValue, "{}: there are no rows", options.data);
   const Evaluation result = predictor->evaluate(examples.rows, options.data);
-  say(fmt::format("{} rows of {}, {}", result.rows, options.data, describe(examples.columns)));
-  if (result.truncated > 0)
-    say(fmt::format("note: {} rows were longer than the model takes and were cut", result.truncated));
+  say(fmt::format("{} rows of {}, {}", result.lengths.rows, options.data, describe(examples.columns)));
+  if (const std::string note = result.lengths.text(predictor->limits()); !note.empty()) say("note: " + note);
   if (examples.replaced > 0)
     say(fmt::format("note: {} invalid UTF-8 sequences were replaced by U+FFFD", examples.replaced));
   say("\n" + result.text);
   JsonLine line;
-  line.begin_object().member("rows", result.rows);
+  line.begin_object().member("rows", result.lengths.rows);
   for (const auto& [name, value] : result.metrics) line.member(name, value);
-  line.member("truncated", result.truncated).end_object();
+  line.member("truncated", result.lengths.truncated).member("windowed", result.lengths.windowed).end_object();
   write_out(line.text() + "\n");
   flush_out();
 }
@@ -41,7 +40,7 @@ std::function<void()> setup_evaluate(CLI::App& app) {
   app.add_option("--model", options->model, "model directory")->required();
   app.add_option("--data", options->data, "labelled file; - is stdin")->required();
   app.add_option("--task", options->task, "task; default: what the model was trained for");
-  app.add_option("--max-length", options->max_length, "tokens a row; 0: as trained")->capture_default_str();
+  options->lengths.add(app);
   options->table.add(app, TableFlags::Labels::kOffer, "refuse");
   options->threads.add(app);
   return [options] { run(*options); };

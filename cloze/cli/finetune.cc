@@ -1,12 +1,18 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <optional>
 
 #include "cloze/base/fields.h"
+#include "cloze/base/memory.h"
 #include "cloze/base/thread_team.h"
 #include "cloze/cli/command.h"
+#include "cloze/cli/finetune_source.h"
 #include "cloze/cli/options.h"
 #include "cloze/cli/output.h"
+#include "cloze/train/event_file.h"
+#include "cloze/train/memory_estimate.h"
+#include "cloze/train/seeds.h"
 #include "cloze/train/trainer.h"
 
 namespace cloze::cli {
@@ -18,84 +24,15 @@ extern "C" void ask_stop(int) {
   if (stop_asked.exchange(true)) std::_Exit(130);
 }
 
-/// What the run is about; the fields go into run.json, and a resumed run must have the same.
-struct Source {
-  std::string task, model, train, dev, vocab, size;
-  bool from_scratch = false, cased = false;
-  int64_t layers = 0, hidden = 0, heads = 0, max_length = 0;
-  double dropout = -1, label_smoothing = 0;
-
-  template <class Visitor>
-  void visit(Visitor& visitor) {
-    visitor("task", task, "what to train for, e.g. text-classification");
-    visitor("train", train, "labelled rows to learn from");
-    visitor("dev", dev, "labelled rows to choose the best weights by");
-    visitor("model", model, "model directory to start from");
-    visitor("from_scratch", from_scratch, "start from random weights instead of a model");
-    visitor("vocab", vocab, "with --from-scratch: vocab.txt, or a model directory whose tokenizer to take");
-    visitor("cased", cased, "with --from-scratch and a vocab.txt: keep upper case and accents");
-    visitor("size", size, "with --from-scratch: tiny, mini, small, medium, base or large");
-    visitor("layers", layers, "with --from-scratch: encoder layers, instead of the size's");
-    visitor("hidden", hidden, "with --from-scratch: hidden width, instead of the size's");
-    visitor("heads", heads, "with --from-scratch: attention heads, instead of hidden / 64");
-    visitor("max_length", max_length, "tokens a row, longer ones are cut and counted; 0: what the model takes");
-    visitor("dropout", dropout, "replaces the model's dropout; -1: keep it");
-    visitor("label_smoothing", label_smoothing, "share of the target that is spread over all classes");
-  }
-};
-
 struct Options {
   Source source;
   TrainOptions train;
   TableFlags table;
   ThreadsOption threads;
   std::string output;
-  bool resume = false, overwrite = false;
+  bool resume = false, overwrite = false, dry_run = false, tensorboard = false;
+  int64_t checkpoint_steps = 0, seeds = 1;
 };
-
-BertConfig scratch_config(const Source& source) {
-  BertConfig config = BertConfig::preset(source.size.empty() ? "tiny" : source.size);
-  if (source.layers > 0) config.num_hidden_layers = source.layers;
-  if (source.hidden > 0) {
-    config.hidden_size = source.hidden;
-    config.intermediate_size = 4 * source.hidden;
-    config.num_attention_heads = std::max<int64_t>(1, source.hidden / 64);
-  }
-  if (source.heads > 0) config.num_attention_heads = source.heads;
-  return BertConfig::from_json(config.to_json(), "the model asked for");  // the same checks as for a file
-}
-
-TrainingSource resolve(const Options& options) {
-  const Source& s = options.source;
-  CLOZE_CHECK(!s.task.empty() && !s.train.empty(), ErrorCode::kUsage, "--task, --train and --output are needed");
-  CLOZE_CHECK(s.from_scratch == s.model.empty(), ErrorCode::kUsage, "{}",
-              s.from_scratch ? "--model and --from-scratch exclude each other"
-                             : "where to start from? Give --model DIR, or --from-scratch --vocab FILE");
-  CLOZE_CHECK(!s.from_scratch || !s.vocab.empty(), ErrorCode::kUsage,
-              "--from-scratch needs --vocab: a vocab.txt or a model directory");
-  CLOZE_CHECK(s.from_scratch ||
-                  (s.vocab.empty() && s.size.empty() && s.layers == 0 && s.hidden == 0 && s.heads == 0 && !s.cased),
-              ErrorCode::kUsage,
-              "--vocab, --cased, --size, --layers, --hidden and --heads go with --from-scratch only");
-  for (const int64_t size : {s.layers, s.hidden, s.heads, s.max_length})
-    CLOZE_CHECK(size >= 0, ErrorCode::kUsage,
-                "--layers, --hidden, --heads and --max-length must not be negative, got {}", size);
-  CLOZE_CHECK(s.dropout < 1 && s.label_smoothing >= 0 && s.label_smoothing < 1, ErrorCode::kUsage,
-              "--dropout and --label-smoothing must be below 1, got {} and {}", s.dropout, s.label_smoothing);
-  TrainingSource source{.model = s.model,
-                        .vocab = s.vocab,
-                        .cased = s.cased,
-                        .scratch_config = {},
-                        .train = s.train,
-                        .dev = s.dev,
-                        .examples = options.table.resolve(),
-                        .max_length = s.max_length,
-                        .label_smoothing = s.label_smoothing,
-                        .dropout = s.dropout,
-                        .seed = static_cast<uint64_t>(options.train.seed)};
-  if (s.from_scratch) source.scratch_config = scratch_config(s);
-  return source;
-}
 
 class Watcher : public TrainObserver {
  public:
@@ -104,7 +41,7 @@ class Watcher : public TrainObserver {
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
     progress_.update(
         info.step, info.total_steps,
-        fmt::format("epoch {}  loss {:.4f}  {} tok/s", info.epoch, info.loss,
+        fmt::format("epoch {}  loss {:.4f}  {} tok/s", info.epoch, info.smooth_loss,
                     grouped(static_cast<int64_t>(static_cast<double>(tokens_) / std::max(seconds, 1e-9)))));
   }
   void on_evaluation(const EvaluationInfo& info) override {
@@ -113,12 +50,14 @@ class Watcher : public TrainObserver {
     for (const char* name : {"loss", "accuracy", "f1_macro"})
       for (const auto& [known, value] : info.dev.metrics)
         if (known == name) line += fmt::format("   dev {} {:.4f}", name, value);
-    say(line + (info.best && info.dev.rows > 0 ? "   (best so far, saved)" : ""));
+    say(line + (info.best && info.dev.lengths.rows > 0 ? "   (best so far, saved)" : ""));
   }
   void on_message(const std::string& line) override {
     progress_.clear();
     say(line);
   }
+  /// A new bar; the clock runs on.
+  void next_run() { progress_ = Progress(); }
   double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
 
  private:
@@ -139,24 +78,73 @@ Json run_record(const Options& options) {
   return run;
 }
 
+std::unique_ptr<TrainingTask> make_task(const Options& options, int64_t seed) {
+  const TrainingSource source = resolve(options.source, options.table, seed);
+  return find_task(options.source.task).train(source);
+}
+
+/// What would be done, without doing it: facts on stderr, the resolved configuration on stdout.
+void rehearse(const Options& options) {
+  const auto task = make_task(options, options.train.seed);
+  for (const std::string& line : task->summary()) say(line);
+  constexpr int64_t kRows = 3;
+  for (int64_t row = 0; row < std::min(kRows, task->rows()); ++row)
+    say(fmt::format("\nrow {} of {}\n{}", row + 1, task->rows(), task->preview(row)));
+  say("\n" + describe(estimate_memory(*task, options.train), available_memory_bytes()));
+  say(fmt::format("dry run: {} steps would be made; nothing was written", total_steps(*task, options.train)));
+  Json run = run_record(options);
+  run["inputs"] = task->fingerprint();
+  write_out(dump_json(run));
+  flush_out();
+}
+
+TrainResult run_one(const Options& options, int64_t seed, const Path& output, Watcher& watcher) {
+  Options own = options;
+  own.train.seed = seed;
+  const Start start = options.resume ? Start::kResume : options.overwrite ? Start::kOverwrite : Start::kFresh;
+  check_output(output, start);
+  const auto task = make_task(options, seed);
+  for (const std::string& line : task->summary()) say(line);
+  say(describe(estimate_memory(*task, own.train), available_memory_bytes()));
+  ObserverList observers;
+  observers.add(watcher);
+  std::optional<EventObserver> events;
+  if (options.tensorboard) observers.add(events.emplace(output / "tensorboard"));
+  return train(*task, own.train, run_record(own),
+               {.output = output, .start = start, .checkpoint_steps = options.checkpoint_steps}, observers, stop_asked);
+}
+
+void run_seeds(const Options& options) {
+  Watcher watcher;
+  const SeedSummary summary =
+      train_seeds(options.output, options.train.seed, options.seeds, [&](int64_t seed, const Path& folder) {
+        say(fmt::format("\n== seed {} ({} of {})", seed, seed - options.train.seed + 1, options.seeds));
+        watcher.next_run();
+        return run_one(options, seed, folder, watcher);
+      });
+  say(fmt::format(
+      "\n{} seeds, dev rows, mean ± standard deviation\n{}done in {}: the model of seed {} is in {}, the figures in {}",
+      options.seeds, summary.text(), clock_text(watcher.seconds()), summary.seeds[summary.best], options.output,
+      (Path(options.output) / kSeedsFile).string()));
+}
+
 void run(const Options& options) {
   CLOZE_CHECK(!options.resume || !options.overwrite, ErrorCode::kUsage, "--resume and --overwrite exclude each other");
   options.threads.apply();
   options.train.check();
-  const Start start = options.resume ? Start::kResume : options.overwrite ? Start::kOverwrite : Start::kFresh;
-  check_output(options.output, start);
-  const TrainingSource source = resolve(options);
-  const auto task = find_task(options.source.task).train(source);
-  for (const std::string& line : task->summary()) say(line);
+  if (options.dry_run) return rehearse(options);
+  CLOZE_CHECK(!options.output.empty(), ErrorCode::kUsage, "--output is needed: the folder for the trained model");
   std::signal(SIGINT, ask_stop);
   std::signal(SIGTERM, ask_stop);
+  if (options.seeds != 1) return run_seeds(options);
   Watcher watcher;
-  const TrainResult result =
-      train(*task, options.train, run_record(options), options.output, start, watcher, stop_asked);
+  const TrainResult result = run_one(options, options.train.seed, options.output, watcher);
   if (result.was_complete)
     return say(
         fmt::format("the run in {} was finished already ({} steps): nothing to do", options.output, result.steps));
-  if (result.best.rows > 0) say("\n" + result.best.text);
+  if (result.best.lengths.rows > 0) say("\n" + result.best.text);
+  if (result.stopped_early)
+    say(fmt::format("stopped early: {} evaluations without a better one (--patience)", options.train.patience));
   if (result.metric.empty())
     say(fmt::format("done in {}: the last weights are in {} (give --dev to keep the best ones)",
                     clock_text(watcher.seconds()), options.output));
@@ -173,10 +161,17 @@ std::function<void()> setup_finetune(CLI::App& app) {
   options->source.visit(binder);
   app.get_option("--task")->required();
   app.get_option("--train")->required();
-  app.add_option("--output", options->output, "folder for the trained model")->required();
+  app.add_option("--output", options->output, "folder for the trained model");
   app.add_flag("--resume", options->resume, "go on with the stopped run in --output");
   app.add_flag("--overwrite", options->overwrite, "replace what --output holds");
+  app.add_flag("--dry-run", options->dry_run, "show configuration, first rows and memory needs, and do nothing");
   options->train.visit(binder);
+  app.add_option("--seeds", options->seeds, "train with so many seeds, --seed and the next ones; keep the best model")
+      ->capture_default_str();
+  app.add_option("--checkpoint-steps", options->checkpoint_steps,
+                 "save the state every so many steps; 0: after evaluations and every two minutes")
+      ->capture_default_str();
+  app.add_flag("--tensorboard", options->tensorboard, "write TensorBoard event files to OUTPUT/tensorboard");
   options->table.add(app, TableFlags::Labels::kOffer, "refuse");
   options->threads.add(app);
   return [options] { run(*options); };

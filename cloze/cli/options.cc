@@ -15,6 +15,15 @@ void ThreadsOption::apply() const {
   if (threads != 0) set_thread_count(threads);
 }
 
+void LengthFlags::add(CLI::App& app) {
+  app.add_option("--max-length", lengths.max_length, "tokens a row; 0: as trained")->capture_default_str();
+  app.add_option("--long", lengths.long_texts,
+                 "longer rows: truncate, head-tail (cut the middle), window (split, average); default: as trained");
+  app.add_option("--stride", lengths.stride,
+                 "with --long window: tokens that neighbouring windows share; -1: as trained, or a quarter of them")
+      ->capture_default_str();
+}
+
 void TableFlags::add(CLI::App& app, Labels labels, const char* invalid) {
   invalid_utf8 = invalid;
   std::string names;

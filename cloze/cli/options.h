@@ -6,6 +6,7 @@
 
 #include "cloze/base/error.h"
 #include "cloze/data/example.h"
+#include "cloze/task/long_texts.h"
 
 namespace cloze::cli {
 
@@ -32,6 +33,12 @@ struct ThreadsOption {
   int threads = 0;
   void add(CLI::App& app);
   void apply() const;
+};
+
+/// --max-length, --long, --stride of commands that use a trained model.
+struct LengthFlags {
+  LengthOptions lengths;
+  void add(CLI::App& app);
 };
 
 /// How a table is read: its form, its columns, its header, broken UTF-8.

@@ -8,7 +8,7 @@ namespace {
 
 struct Options {
   std::string model, task, input = "-";
-  int64_t max_length = 0;
+  LengthFlags lengths;
   TableFlags table;
   ThreadsOption threads;
 };
@@ -16,7 +16,7 @@ struct Options {
 void run(const Options& options) {
   options.threads.apply();
   const ModelFiles files = ModelFiles::open(options.model);
-  const auto predictor = task_of(files, options.task).load(files, options.max_length);
+  const auto predictor = task_of(files, options.task).load(files, options.lengths.lengths);
   ExampleOptions examples = options.table.resolve();
   examples.columns.label_need = predictor->prediction_columns().label_need;
   const auto reader = ExampleReader::open(options.input, examples);
@@ -24,6 +24,7 @@ void run(const Options& options) {
     for (const std::string& line : lines) write_out(line + "\n");
     flush_out();
   });
+  if (const std::string note = counts.lengths.text(predictor->limits()); !note.empty()) say("note: " + note);
   if (counts.replaced > 0)
     say(fmt::format("note: {} invalid UTF-8 sequences were replaced by U+FFFD", counts.replaced));
 }
@@ -35,7 +36,7 @@ std::function<void()> setup_predict(CLI::App& app) {
   app.add_option("--model", options->model, "model directory")->required();
   app.add_option("--task", options->task, "task; default: what the model was trained for");
   app.add_option("--input", options->input, "file of rows; - is stdin")->capture_default_str();
-  app.add_option("--max-length", options->max_length, "tokens a row; 0: as trained")->capture_default_str();
+  options->lengths.add(app);
   options->table.add(app, TableFlags::Labels::kNone, "replace");
   options->threads.add(app);
   return [options] { run(*options); };

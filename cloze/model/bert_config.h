@@ -45,6 +45,9 @@ struct BertConfig {
   int64_t layer_elements() const;
   /// Floating-point operations of the encoder for one sequence, forward: L (2 (4 H^2 + 2 H F) S + 4 S^2 H).
   double forward_flops(int64_t tokens) const;
+  /// About how many bytes a training step over a batch of `tokens` tokens takes beside parameters and gradients: the
+  /// values that the tape keeps for the backward pass, f32.
+  int64_t training_bytes(int64_t tokens) const;
 };
 
 }  // namespace cloze

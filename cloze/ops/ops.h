@@ -33,9 +33,10 @@ Var dropout(const Var& x, const Dropout& dropout);
 /// x[T,H] at rows[R] -> [R,H].
 Var gather_rows(const Var& x, const Tensor& rows);
 
-/// Mean cross-entropy of logits[R,C] against targets[R] (-1: not counted) -> [1]. `class_weight` may be undefined.
+/// Mean cross-entropy of logits[R,C] against targets[R] (-1: not counted) -> [1]. `class_weight` [C] and `row_weight`
+/// [R] may be undefined.
 Var cross_entropy(const Var& logits, const Tensor& targets, const Tensor& class_weight = {},
-                  double label_smoothing = 0.0);
+                  double label_smoothing = 0.0, const Tensor& row_weight = {});
 
 /// Softmax of each row; not recorded.
 Tensor softmax(const Tensor& logits);

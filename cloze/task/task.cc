@@ -51,8 +51,9 @@ StreamCounts predict_stream(Predictor& predictor, ExampleReader& reader,
   size_t bytes = 0;
   const auto answer = [&] {
     if (rows.empty()) return;
-    write(predictor.predict(rows));
-    counts.rows += static_cast<int64_t>(rows.size());
+    const Answers answers = predictor.predict(rows);
+    write(answers.lines);
+    counts.lengths.add(answers.lengths);
     rows.clear();
     bytes = 0;
   };

@@ -15,6 +15,7 @@
 #include "cloze/model/bert_config.h"
 #include "cloze/nn/context.h"
 #include "cloze/nn/parameter.h"
+#include "cloze/task/long_texts.h"
 #include "cloze/text/tokenizer.h"
 
 namespace cloze {
@@ -27,10 +28,9 @@ double metric_value(const MetricList& metrics, const std::string& name);
 
 /// What evaluation found.
 struct Evaluation {
-  int64_t rows = 0;
-  int64_t truncated = 0;  ///< rows that were cut to the model's length
-  MetricList metrics;     ///< "loss" first
-  std::string text;       ///< tables for people
+  LengthCounts lengths;  ///< rows, and how many of them were longer than the model takes
+  MetricList metrics;    ///< "loss" first
+  std::string text;      ///< tables for people
 };
 
 /// A model under training with its rows: what the trainer needs.
@@ -41,7 +41,9 @@ class TrainingTask {
   virtual int64_t rows() const = 0;
   /// Tokens of training row `row`, for throughput.
   virtual int64_t tokens(int64_t row) const = 0;
-  /// Mean loss of these training rows: [1].
+  /// How much a training row counts in the loss.
+  virtual double weight(int64_t row) const = 0;
+  /// Mean loss of these training rows, by their weights: [1].
   virtual Var loss(std::span<const int64_t> rows, ForwardContext& context) = 0;
   virtual bool has_dev() const = 0;
   /// On the dev rows. The model does not change.
@@ -54,6 +56,13 @@ class TrainingTask {
   virtual void save(const ModelFiles& files) = 0;
   /// Facts about data and model for the log, a line each.
   virtual std::vector<std::string> summary() const = 0;
+  /// What the rows and the model were, as far as training sees them: a resumed run must have the same.
+  virtual Json fingerprint() const = 0;
+  /// A training row as the model gets it, for people: several lines without a last line end.
+  virtual std::string preview(int64_t row) const = 0;
+  /// About how many bytes the forward and backward passes over a batch of `tokens` tokens take, beside parameters and
+  /// their gradients.
+  virtual int64_t activation_bytes(int64_t tokens) const = 0;
 };
 
 /// Where a fine-tuning run gets its model and rows.
@@ -64,23 +73,31 @@ struct TrainingSource {
   BertConfig scratch_config;
   Path train, dev;  ///< dev may be empty
   ExampleOptions examples;
-  int64_t max_length = 0;  ///< tokens a row, 0: what the model takes
+  LengthOptions lengths;
   double label_smoothing = 0;
-  double dropout = -1;  ///< replaces both of the model's probabilities, unless negative
+  std::string class_weights;  ///< see class_labels.h
+  double dropout = -1;        ///< replaces both of the model's probabilities, unless negative
   uint64_t seed = 0;
+};
+
+/// One JSON object a row, in order.
+struct Answers {
+  std::vector<std::string> lines;
+  LengthCounts lengths;
 };
 
 /// A trained model that answers rows.
 class Predictor {
  public:
   virtual ~Predictor() = default;
-  /// One JSON object a row, in order. Does not change the model; a row's answer does not depend on the others.
-  virtual std::vector<std::string> predict(std::span<const TextExample> rows) = 0;
+  /// Does not change the model; a row's answer does not depend on the others.
+  virtual Answers predict(std::span<const TextExample> rows) = 0;
   /// Metrics over labelled rows; `file` names where they come from in errors.
   virtual Evaluation evaluate(std::span<const TextExample> rows, const std::string& file) = 0;
   /// Which columns its rows need.
   virtual ColumnOptions prediction_columns() const = 0;
   virtual const LoadReport& load_report() const = 0;
+  virtual const RowLimits& limits() const = 0;
 };
 
 struct TaskEntry {
@@ -88,8 +105,7 @@ struct TaskEntry {
   const char* architecture;  ///< Hugging Face's class, e.g. "BertForSequenceClassification"
   const char* summary;
   std::unique_ptr<TrainingTask> (*train)(const TrainingSource&);
-  /// `max_length` 0: what the model takes.
-  std::unique_ptr<Predictor> (*load)(const ModelFiles&, int64_t max_length);
+  std::unique_ptr<Predictor> (*load)(const ModelFiles&, const LengthOptions&);
 };
 
 std::span<const TaskEntry> tasks();
@@ -102,7 +118,8 @@ const TaskEntry& task_of(const ModelFiles& files, const std::string& name);
 /// Reads rows and answers them in order through `write`, some at a time, in constant memory; where the input pauses,
 /// what is there is answered first. Gives the counts of rows, tokens and so on for the closing summary.
 struct StreamCounts {
-  int64_t rows = 0, replaced = 0;
+  LengthCounts lengths;
+  int64_t replaced = 0;  ///< invalid UTF-8 sequences that became U+FFFD
 };
 StreamCounts predict_stream(Predictor& predictor, ExampleReader& reader,
                             const std::function<void(std::span<const std::string>)>& write);

@@ -1,152 +1,26 @@
 // text-classification: one text or a pair, one label of several (Devlin et al., 2019, figure 4a and 4b).
 #include "cloze/task/text_classification.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
-#include <charconv>
-#include <cmath>
-#include <map>
-#include <numeric>
 #include <set>
 
-#include "cloze/metrics/classification.h"
-#include "cloze/metrics/report.h"
-#include "cloze/model/checkpoint.h"
-#include "cloze/model/heads.h"
 #include "cloze/ops/ops.h"
-#include "cloze/task/batches.h"
+#include "cloze/task/class_labels.h"
+#include "cloze/task/text_classifier.h"
 
 namespace cloze {
 namespace {
 
 constexpr const char* kTask = "text-classification";
 constexpr const char* kArchitecture = "BertForSequenceClassification";
-constexpr const char* kMetrics[] = {"loss",         "accuracy", "f1_macro", "f1_weighted", "precision_macro",
-                                    "recall_macro", "mcc"};
 
-bool is_head(const std::string& name) {
-  return name.starts_with("classifier.");
+/// Heads and the pooler may be new; the encoder must be there.
+bool may_start_fresh(const std::string& name) {
+  return name.starts_with("classifier.") || name.starts_with("bert.pooler.");
 }
 
-/// Encoder, pooler and classifier with their tokenizer: what training and prediction share.
-struct TextClassifier {
-  BertConfig config;
-  Tokenizer tokenizer;
-  Bert bert;
-  ClassifierHead head;
-  int64_t max_length;
-
-  TextClassifier(BertConfig c, Tokenizer t, int64_t most_tokens)
-      : config(std::move(c)),
-        tokenizer(std::move(t)),
-        bert(config, Pooler::kWith),
-        head(config, static_cast<int64_t>(config.labels.size())),
-        max_length(most_tokens) {}
-
-  ParameterList parameters() {
-    ParameterList list;
-    bert.collect(list);
-    head.collect(list);
-    return list;
-  }
-  /// Logits [B,C].
-  Var forward(const RaggedBatch& batch, ForwardContext& context) const {
-    const Var hidden = bert.forward(batch, context);           // [T,H]
-    return head.forward(bert.pooled(hidden, batch), context);  // [B,H] -> [B,C]
-  }
-  void freeze() {
-    bert.freeze();
-    head.freeze();
-  }
-  void thaw() {
-    bert.thaw();
-    head.thaw();
-  }
-};
-
-/// Class probabilities of each row, in order; the model must be frozen. Without recording, batch by batch.
-std::vector<std::vector<float>> probabilities(const TextClassifier& model, const std::vector<EncodedRow>& rows) {
-  const NoGrad no_grad;
-  std::vector<std::vector<float>> result(rows.size());
-  for (const auto& [begin, end] : token_batches(rows)) {
-    ForwardContext context;
-    const Tensor p = softmax(model.forward(join_rows(rows, begin, end), context).value());
-    const int64_t classes = p.shape()[1];
-    for (size_t i = begin; i < end; ++i) {
-      const float* row = p.data<float>() + static_cast<int64_t>(i - begin) * classes;
-      result[i].assign(row, row + classes);
-    }
-  }
-  return result;
-}
-
-int argmax(const std::vector<float>& values) {
-  return static_cast<int>(std::ranges::max_element(values) - values.begin());
-}
-
-Evaluation evaluate_rows(const TextClassifier& model, const std::vector<EncodedRow>& rows,
-                         const std::vector<int>& truth) {
-  const auto p = probabilities(model, rows);
-  ConfusionMatrix matrix(static_cast<int>(model.config.labels.size()));
-  double loss = 0;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    matrix.add(argmax(p[i]), truth[i]);
-    loss -= std::log(std::max(static_cast<double>(p[i][static_cast<size_t>(truth[i])]), 1e-30));
-  }
-  Evaluation result;
-  result.rows = static_cast<int64_t>(rows.size());
-  result.truncated = std::ranges::count_if(rows, [](const EncodedRow& row) { return row.dropped > 0; });
-  const Scores macro = macro_average(matrix), weighted = weighted_average(matrix);
-  const double values[] = {rows.empty() ? std::nan("") : loss / static_cast<double>(rows.size()),
-                           accuracy(matrix),
-                           macro.f1,
-                           weighted.f1,
-                           macro.precision,
-                           macro.recall,
-                           matthews_correlation(matrix)};
-  static_assert(std::size(values) == std::size(kMetrics));
-  for (size_t i = 0; i < std::size(kMetrics); ++i) result.metrics.emplace_back(kMetrics[i], values[i]);
-  result.text = class_table(matrix, model.config.labels) + "\n" + confusion_text(matrix, model.config.labels);
-  return result;
-}
-
-/// Ids of the rows' labels. Errors: kValue for a label that the model does not know.
-std::vector<int> label_ids(std::span<const TextExample> rows, const std::vector<std::string>& labels,
-                           const std::string& what) {
-  std::map<std::string, int> ids;
-  for (size_t i = 0; i < labels.size(); ++i) ids[labels[i]] = static_cast<int>(i);
-  std::vector<int> result;
-  for (const TextExample& row : rows) {
-    CLOZE_CHECK(row.label.has_value(), ErrorCode::kFormat, "{} line {}: the row has no label", what, row.line);
-    const auto found = ids.find(*row.label);
-    CLOZE_CHECK(found != ids.end(), ErrorCode::kValue, "{} line {}: the label \"{}\" is not one of the model's: {}",
-                what, row.line, *row.label, shorten_list(labels));
-    result.push_back(found->second);
-  }
-  return result;
-}
-
-/// Labels of the training rows in order: as numbers if all are integers, else by bytes.
-std::vector<std::string> collect_labels(std::span<const TextExample> rows, const std::string& file) {
-  std::set<std::string> names;
-  for (const TextExample& row : rows) names.insert(row.label.value_or(""));
-  std::vector<std::string> labels(names.begin(), names.end());
-  CLOZE_CHECK(
-      labels.size() >= 2, ErrorCode::kValue, "{}: {}; a classifier needs at least two labels", file,
-      labels.empty() ? "there are no rows" : fmt::format("all {} rows have the label \"{}\"", rows.size(), labels[0]));
-  const auto number = [](const std::string& text, int64_t& value) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc() && end == text.data() + text.size();
-  };
-  int64_t ignored = 0;
-  if (std::ranges::all_of(labels, [&](const std::string& label) { return number(label, ignored); }))
-    std::ranges::sort(labels, {}, [&](const std::string& label) {
-      int64_t v = 0;
-      number(label, v);
-      return v;
-    });
-  return labels;
+std::set<std::string> as_set(const std::vector<std::string>& names) {
+  return {names.begin(), names.end()};
 }
 
 class ClassificationTraining : public TrainingTask {
@@ -154,54 +28,57 @@ class ClassificationTraining : public TrainingTask {
   explicit ClassificationTraining(const TrainingSource& source) : label_smoothing_(source.label_smoothing) {
     ExampleOptions options = source.examples;
     options.columns.label_need = Need::kRequired;
-    const Examples train = read_all(source.train, options);
-    CLOZE_CHECK(!train.rows.empty(), ErrorCode::kValue, "{}: there are no rows", source.train.string());
-    const std::vector<std::string> labels = collect_labels(train.rows, source.train.string());
-    summary_.push_back(
-        fmt::format("train: {} rows of {}, {}", train.rows.size(), source.train.string(), describe(train.columns)));
-    make_model(source, labels);
-    train_ = encode_rows(model_->tokenizer, train.rows, model_->max_length);
-    train_labels_ = label_ids(train.rows, model_->config.labels, source.train.string());
-    note_truncation("train", train_);
+    const Examples train = read(source.train, options, "train");
+    make_model(source, collect_labels(train.rows, source.train.string()));
+    encode(train, source.train, "train", train_, train_labels_);
     if (!source.dev.empty()) {
-      const Examples dev = read_all(source.dev, options);
-      CLOZE_CHECK(!dev.rows.empty(), ErrorCode::kValue, "{}: there are no rows", source.dev.string());
-      summary_.push_back(
-          fmt::format("dev: {} rows of {}, {}", dev.rows.size(), source.dev.string(), describe(dev.columns)));
-      dev_ = encode_rows(model_->tokenizer, dev.rows, model_->max_length);
-      dev_labels_ = label_ids(dev.rows, model_->config.labels, source.dev.string());
-      note_truncation("dev", dev_);
+      const Examples dev = read(source.dev, options, "dev");
+      encode(dev, source.dev, "dev", dev_, dev_labels_);
     }
-    const std::vector<std::string>& names = model_->config.labels;
-    summary_.push_back(fmt::format("labels: {} ({})", names.size(), shorten_list(names)));
-    summary_.push_back(fmt::format("model: {} layers, hidden {}, {} heads, vocabulary {}, {} parameters",
-                                   model_->config.num_hidden_layers, model_->config.hidden_size,
-                                   model_->config.num_attention_heads, model_->config.vocab_size,
-                                   count_elements(model_->parameters())));
+    weights_ = class_weights(source.class_weights, model_->config.labels, train_labels_);
+    if (!weights_.empty()) class_weight_ = Tensor::of(Shape({static_cast<int64_t>(weights_.size())}), weights_);
+    for (size_t row = 0; row < train_.rows(); ++row)
+      sequence_rows_.resize(train_.begin[row + 1], static_cast<int64_t>(row));
+    summarise();
   }
 
   ParameterList parameters() override { return model_->parameters(); }
-  int64_t rows() const override { return static_cast<int64_t>(train_.size()); }
+  /// A window is a row of its own in training: it bounds the memory of a step, and each text counts as much as its
+  /// label's others, since its windows share its weight.
+  int64_t rows() const override { return static_cast<int64_t>(train_.sequences.size()); }
   int64_t tokens(int64_t row) const override {
-    return static_cast<int64_t>(train_[static_cast<size_t>(row)].ids.size());
+    return static_cast<int64_t>(train_.sequences[static_cast<size_t>(row)].ids.size());
+  }
+  double weight(int64_t row) const override {
+    const int label = label_of(row);
+    return row_weight(row) * (weights_.empty() ? 1 : static_cast<double>(weights_[static_cast<size_t>(label)]));
   }
 
   Var loss(std::span<const int64_t> rows, ForwardContext& context) override {
     std::vector<int32_t> targets;
-    for (const int64_t row : rows) targets.push_back(train_labels_[static_cast<size_t>(row)]);
-    const Var logits = model_->forward(join_rows(train_, rows), context);
-    return cross_entropy(logits, Tensor::of(Shape({static_cast<int64_t>(rows.size())}), targets), {}, label_smoothing_);
+    std::vector<float> shares;
+    for (const int64_t row : rows) {
+      targets.push_back(label_of(row));
+      shares.push_back(static_cast<float>(row_weight(row)));
+    }
+    const Shape R({static_cast<int64_t>(rows.size())});
+    const Var logits = model_->forward(join_sequences(train_.sequences, rows), context);
+    const bool windows = train_.sequences.size() > train_.rows();
+    return cross_entropy(logits, Tensor::of(R, targets), class_weight_, label_smoothing_,
+                         windows ? Tensor::of(R, shares) : Tensor());
   }
 
-  bool has_dev() const override { return !dev_.empty(); }
+  bool has_dev() const override { return dev_.rows() > 0; }
   Evaluation evaluate() override {
     model_->freeze();
-    Evaluation result = evaluate_rows(*model_, dev_, dev_labels_);
+    Evaluation result = evaluate_classifier(*model_, dev_, dev_labels_);
     model_->thaw();
     return result;
   }
   std::string headline_metric() const override { return "accuracy"; }
-  std::vector<std::string> metric_names() const override { return {std::begin(kMetrics), std::end(kMetrics)}; }
+  std::vector<std::string> metric_names() const override {
+    return {classification_metrics().begin(), classification_metrics().end()};
+  }
 
   void save(const ModelFiles& files) override {
     model_->tokenizer.save(files.dir());
@@ -210,7 +87,63 @@ class ClassificationTraining : public TrainingTask {
   }
   std::vector<std::string> summary() const override { return summary_; }
 
+  Json fingerprint() const override {
+    Json inputs = {{"train_rows", train_.rows()}, {"train_hash", hash_of_rows(train_, train_labels_)}};
+    if (has_dev()) {
+      inputs["dev_rows"] = dev_.rows();
+      inputs["dev_hash"] = hash_of_rows(dev_, dev_labels_);
+    }
+    inputs["model_config"] = model_->config.to_json();
+    return inputs;
+  }
+
+  std::string preview(int64_t row) const override {
+    const TokenSequence& sequence = train_.sequences[static_cast<size_t>(row)];
+    std::string pieces, ids;
+    for (const int32_t id : sequence.ids) {
+      pieces += fmt::format(" {}", model_->tokenizer.token(id));
+      ids += fmt::format(" {}", id);
+    }
+    const size_t label = static_cast<size_t>(label_of(row));
+    return fmt::format("label  {} ({})\npieces{}\nids   {}", model_->config.labels[label], label, pieces, ids);
+  }
+
+  int64_t activation_bytes(int64_t tokens) const override { return model_->config.training_bytes(tokens); }
+
  private:
+  Examples read(const Path& path, const ExampleOptions& options, const char* what) {
+    Examples examples = read_all(path, options);
+    CLOZE_CHECK(!examples.rows.empty(), ErrorCode::kValue, "{}: there are no rows", path.string());
+    summary_.push_back(
+        fmt::format("{}: {} rows of {}, {}", what, examples.rows.size(), path.string(), describe(examples.columns)));
+    if (examples.replaced > 0)
+      summary_.push_back(
+          fmt::format("{}: {} invalid UTF-8 sequences were replaced by U+FFFD", what, examples.replaced));
+    return examples;
+  }
+
+  void encode(const Examples& examples, const Path& path, const char* what, EncodedRows& rows,
+              std::vector<int>& labels) {
+    rows = encode_rows(model_->tokenizer, examples.rows, model_->limits);
+    labels = label_ids(examples.rows, model_->config.labels, path.string());
+    const std::string note = rows.counts().text(model_->limits);
+    if (!note.empty()) summary_.push_back(fmt::format("{}: {}", what, note));
+  }
+
+  void summarise() {
+    const std::vector<std::string>& names = model_->config.labels;
+    summary_.push_back(fmt::format("labels: {} ({})", names.size(), shorten_list(names)));
+    if (!weights_.empty()) {
+      std::vector<std::string> shown;
+      for (size_t c = 0; c < names.size(); ++c) shown.push_back(fmt::format("{} {:.3g}", names[c], weights_[c]));
+      summary_.push_back(fmt::format("class weights: {}", shorten_list(shown)));
+    }
+    summary_.push_back(fmt::format("model: {} layers, hidden {}, {} heads, vocabulary {}, {} parameters",
+                                   model_->config.num_hidden_layers, model_->config.hidden_size,
+                                   model_->config.num_attention_heads, model_->config.vocab_size,
+                                   count_elements(model_->parameters())));
+  }
+
   void make_model(const TrainingSource& source, const std::vector<std::string>& labels) {
     const bool scratch = source.model.empty();
     BertConfig config = scratch ? source.scratch_config : load_config(ModelFiles::open(source.model));
@@ -218,71 +151,69 @@ class ClassificationTraining : public TrainingTask {
     if (scratch) config.vocab_size = tokenizer.size();
     check_vocabulary(tokenizer, config, scratch ? source.vocab : source.model);
     // A head trained on the same labels, in whatever order they come here, is kept with its own order.
-    const std::set<std::string> wanted(labels.begin(), labels.end()),
-        present(config.labels.begin(), config.labels.end());
-    const bool same_labels = wanted == present && config.architecture == kArchitecture;
+    const bool same_labels = as_set(labels) == as_set(config.labels) && config.architecture == kArchitecture;
+    if (!same_labels && !config.labels.empty() && config.architecture == kArchitecture)
+      summary_.push_back(
+          fmt::format("labels differ from the model's, so its classifier starts anew\n"
+                      "  labels of the data:  {}\n  labels of the model: {}",
+                      shorten_list(labels), shorten_list(config.labels)));
     if (!same_labels) config.labels = labels;
     config.architecture = kArchitecture;
-    config.cloze["task"] = kTask;
     if (source.dropout >= 0) {
       config.hidden_dropout_prob = config.attention_probs_dropout_prob = source.dropout;
       config.source.erase("classifier_dropout");
     }
-    const int64_t most = usable_length(tokenizer, config, source.max_length);
-    config.cloze["max_length"] = most;
-    model_ = std::make_unique<TextClassifier>(std::move(config), std::move(tokenizer), most);
+    const RowLimits limits = resolve_limits(source.lengths, tokenizer, config);
+    config.cloze["task"] = kTask;
+    note_limits(limits, config);
+    model_ = std::make_unique<TextClassifier>(std::move(config), std::move(tokenizer), limits);
     if (scratch) {
       for (Parameter* parameter : model_->parameters())
         parameter->initialize(source.seed, model_->config.initializer_range);
       summary_.emplace_back("weights: all initialised at random (from scratch)");
-      return;
-    }
-    Weights weights{Path(source.model)};
-    ParameterList encoder;
-    model_->bert.collect(encoder);
-    LoadReport report;
-    if (same_labels) {
-      report = load_parameters(weights, model_->parameters(), model_->config.initializer_range, source.seed,
-                               may_start_fresh);
     } else {
-      report = load_parameters(weights, encoder, model_->config.initializer_range, source.seed, may_start_fresh);
-      ParameterList fresh;
-      model_->head.collect(fresh);
-      for (Parameter* parameter : fresh) {
-        parameter->initialize(source.seed, model_->config.initializer_range);
-        report.initialised.push_back(parameter->name);
-      }
+      load_weights(source, same_labels);
+    }
+  }
+
+  void load_weights(const TrainingSource& source, bool same_labels) {
+    Weights weights{Path(source.model)};
+    const double range = model_->config.initializer_range;
+    ParameterList wanted, fresh;
+    model_->bert.collect(wanted);
+    model_->head.collect(same_labels ? wanted : fresh);
+    LoadReport report = load_parameters(weights, wanted, range, source.seed, may_start_fresh);
+    for (Parameter* parameter : fresh) {
+      parameter->initialize(source.seed, range);
+      report.initialised.push_back(parameter->name);
     }
     summary_.push_back("weights: " + report.text());
   }
 
-  /// Heads and the pooler may be new; the encoder must be there.
-  static bool may_start_fresh(const std::string& name) { return is_head(name) || name.starts_with("bert.pooler."); }
-
-  void note_truncation(const char* what, const std::vector<EncodedRow>& rows) {
-    const auto cut = std::ranges::count_if(rows, [](const EncodedRow& row) { return row.dropped > 0; });
-    if (cut > 0)
-      summary_.push_back(fmt::format("{}: {} of {} rows cut to {} tokens", what, cut, rows.size(), model_->max_length));
-  }
+  size_t text_of(int64_t row) const { return static_cast<size_t>(sequence_rows_[static_cast<size_t>(row)]); }
+  int label_of(int64_t row) const { return train_labels_[text_of(row)]; }
+  double row_weight(int64_t row) const { return 1.0 / static_cast<double>(train_.windows(text_of(row))); }
 
   double label_smoothing_;
   std::unique_ptr<TextClassifier> model_;
-  std::vector<EncodedRow> train_, dev_;
+  EncodedRows train_, dev_;
+  std::vector<int64_t> sequence_rows_;  ///< the text that each training sequence belongs to
   std::vector<int> train_labels_, dev_labels_;
+  std::vector<float> weights_;  ///< of the classes; empty: all 1
+  Tensor class_weight_;
   std::vector<std::string> summary_;
 };
 
 class ClassificationPredictor : public Predictor {
  public:
-  ClassificationPredictor(const ModelFiles& files, int64_t max_length) {
+  ClassificationPredictor(const ModelFiles& files, const LengthOptions& lengths) {
     BertConfig config = load_config(files);
     const std::string where = files.path(ModelFiles::kConfig).string();
     Weights weights{files.dir()};
     const std::optional<Shape> head = weights.shape_of("classifier.weight");
     CLOZE_CHECK(head.has_value(), ErrorCode::kNotFound,
                 "{} has no classifier (tensor \"classifier.weight\"): it was not trained for {}. Train one with: cloze "
-                "finetune --task {} "
-                "--model {} --train FILE --output DIR",
+                "finetune --task {} --model {} --train FILE --output DIR",
                 files.dir().string(), kTask, kTask, files.dir().string());
     const int64_t classes = head->rank() == 2 ? (*head)[0] : 0;
     if (config.labels.empty())
@@ -291,33 +222,33 @@ class ClassificationPredictor : public Predictor {
                 "{}: \"id2label\" names {} labels, but classifier.weight is {}", where, config.labels.size(), *head);
     Tokenizer tokenizer = Tokenizer::load(files.dir());
     check_vocabulary(tokenizer, config, files.dir().string());
-    const int64_t noted = json_int_or(config.cloze, "max_length", 0, where);
-    const int64_t most = usable_length(tokenizer, config, max_length != 0 ? max_length : noted);
-    model_ = std::make_unique<TextClassifier>(std::move(config), std::move(tokenizer), most);
+    const RowLimits limits = resolve_limits(lengths, tokenizer, config);
+    model_ = std::make_unique<TextClassifier>(std::move(config), std::move(tokenizer), limits);
     report_ = load_parameters(weights, model_->parameters(), 0, 0, [](const std::string&) { return false; });
     model_->freeze();
   }
 
-  std::vector<std::string> predict(std::span<const TextExample> rows) override {
-    const std::vector<EncodedRow> encoded = encode_rows(model_->tokenizer, rows, model_->max_length);
-    const auto p = probabilities(*model_, encoded);
+  Answers predict(std::span<const TextExample> rows) override {
+    const EncodedRows encoded = encode_rows(model_->tokenizer, rows, model_->limits);
+    const Tensor p = class_probabilities(*model_, encoded);
     const std::vector<std::string>& labels = model_->config.labels;
-    std::vector<std::string> lines;
+    Answers answers{.lines = {}, .lengths = encoded.counts()};
     for (size_t i = 0; i < rows.size(); ++i) {
-      const size_t best = static_cast<size_t>(argmax(p[i]));
+      const float* scores = p.data<float>() + i * labels.size();
+      const size_t best = static_cast<size_t>(std::max_element(scores, scores + labels.size()) - scores);
       JsonLine line;
-      line.begin_object().member("label", labels[best]).member("score", p[i][best]).key("scores").begin_object();
-      for (size_t c = 0; c < labels.size(); ++c) line.member(labels[c], p[i][c]);
-      line.end_object().member("tokens", static_cast<int64_t>(encoded[i].ids.size()));
-      line.member("truncated", encoded[i].dropped).end_object();
-      lines.push_back(line.text());
+      line.begin_object().member("label", labels[best]).member("score", scores[best]).key("scores").begin_object();
+      for (size_t c = 0; c < labels.size(); ++c) line.member(labels[c], scores[c]);
+      line.end_object().member("tokens", encoded.tokens(i)).member("windows", static_cast<int64_t>(encoded.windows(i)));
+      line.member("truncated", encoded.dropped[i]).end_object();
+      answers.lines.push_back(line.text());
     }
-    return lines;
+    return answers;
   }
 
   Evaluation evaluate(std::span<const TextExample> rows, const std::string& file) override {
-    return evaluate_rows(*model_, encode_rows(model_->tokenizer, rows, model_->max_length),
-                         label_ids(rows, model_->config.labels, file));
+    return evaluate_classifier(*model_, encode_rows(model_->tokenizer, rows, model_->limits),
+                               label_ids(rows, model_->config.labels, file));
   }
 
   ColumnOptions prediction_columns() const override {
@@ -326,6 +257,7 @@ class ClassificationPredictor : public Predictor {
     return columns;
   }
   const LoadReport& load_report() const override { return report_; }
+  const RowLimits& limits() const override { return model_->limits; }
 
  private:
   std::unique_ptr<TextClassifier> model_;
@@ -338,8 +270,8 @@ std::unique_ptr<TrainingTask> train_text_classification(const TrainingSource& so
   return std::make_unique<ClassificationTraining>(source);
 }
 
-std::unique_ptr<Predictor> load_text_classification(const ModelFiles& files, int64_t max_length) {
-  return std::make_unique<ClassificationPredictor>(files, max_length);
+std::unique_ptr<Predictor> load_text_classification(const ModelFiles& files, const LengthOptions& lengths) {
+  return std::make_unique<ClassificationPredictor>(files, lengths);
 }
 
 }  // namespace cloze

@@ -6,6 +6,7 @@
 
 namespace cloze {
 
+/// Everything here changes the weights that come out: a resumed run must have the same.
 struct TrainOptions {
   int64_t epochs = 3;
   int64_t batch_size = 32;
@@ -15,9 +16,12 @@ struct TrainOptions {
   std::string schedule = "linear";
   double weight_decay = 0.01;
   double max_grad_norm = 1.0;
+  std::string batching = "shuffled";
   int64_t seed = 42;
   int64_t eval_steps = 0;
   std::string save_best = "";
+  int64_t patience = 0;
+  double min_delta = 0;
 
   template <class Visitor>
   void visit(Visitor& visitor) {
@@ -29,9 +33,12 @@ struct TrainOptions {
     visitor("schedule", schedule, "decline of the learning rate: constant, linear, cosine");
     visitor("weight_decay", weight_decay, "AdamW's decay, not on biases and LayerNorm");
     visitor("max_grad_norm", max_grad_norm, "gradients are scaled down to this norm; 0: never");
+    visitor("batching", batching, "how rows make batches: shuffled, or by-length (rows of like length together)");
     visitor("seed", seed, "of initial weights, row order and dropout");
     visitor("eval_steps", eval_steps, "evaluate every so many steps; 0: after each epoch");
     visitor("save_best", save_best, "metric that chooses the kept weights; empty: the task's own");
+    visitor("patience", patience, "stop after so many evaluations in a row without a better one; 0: never");
+    visitor("min_delta", min_delta, "with --patience: what a better evaluation must gain at least");
   }
   /// Errors: kUsage for a value that cannot be.
   void check() const;

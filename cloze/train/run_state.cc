@@ -37,12 +37,14 @@ void save_run_state(const ModelFiles& files, const RunState& state, const Json& 
     tensors.push_back({"optimizer.v." + parameter.name, optimizer.second_moment(i)});
   }
   write_safetensors(files.path(kResumeFile), tensors,
-                    {{"run", run.dump()},
+                    {{"run", run.dump(-1, ' ', false, Json::error_handler_t::replace)},
                      {"step", std::to_string(state.step)},
                      {"loss_sum", hex_of(state.loss_sum)},
                      {"loss_steps", std::to_string(state.loss_steps)},
                      {"best_step", std::to_string(state.best_step)},
                      {"best_value", hex_of(state.best_value)},
+                     {"since_best", std::to_string(state.since_best)},
+                     {"patience_value", hex_of(state.patience_value)},
                      {"best_metrics", state.best_metrics},
                      {"log", state.log}});
 }
@@ -67,6 +69,8 @@ RunState load_run_state(const ModelFiles& files, const Json& run, AdamW& optimiz
   state.step = whole("step");
   state.loss_steps = whole("loss_steps");
   state.best_step = whole("best_step");
+  state.since_best = whole("since_best");
+  state.patience_value = std::strtod(text("patience_value").c_str(), nullptr);
   state.loss_sum = std::strtod(text("loss_sum").c_str(), nullptr);
   state.best_value = std::strtod(text("best_value").c_str(), nullptr);
   state.best_metrics = text("best_metrics");

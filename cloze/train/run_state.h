@@ -16,8 +16,10 @@ struct RunState {
   int64_t loss_steps = 0;
   int64_t best_step = 0;  ///< 0: no evaluation yet
   double best_value = 0;
-  std::string best_metrics;  ///< the best evaluation's line of metrics.jsonl
-  std::string log;           ///< metrics.jsonl so far
+  int64_t since_best = 0;     ///< evaluations since the last one that was better by min_delta
+  double patience_value = 0;  ///< what the next one must better for that
+  std::string best_metrics;   ///< the best evaluation's line of metrics.jsonl
+  std::string log;            ///< metrics.jsonl so far
 };
 
 inline constexpr const char* kResumeFile = "resume.safetensors";

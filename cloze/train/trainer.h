@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <string>
+#include <vector>
 
 #include "cloze/base/json.h"
 #include "cloze/io/model_dir.h"
@@ -17,7 +18,8 @@ namespace cloze {
 struct StepInfo {
   int64_t step, total_steps;  ///< step counts from 1
   int64_t epoch;              ///< from 1
-  double loss;                ///< mean over the last steps, exponentially weighted
+  double loss;                ///< of this step
+  double smooth_loss;         ///< mean over the last steps, exponentially weighted
   double learning_rate, gradient_norm;
   int64_t tokens;  ///< of this step
 };
@@ -38,10 +40,36 @@ class TrainObserver {
   virtual void on_message(const std::string& line) = 0;
 };
 
+/// Several observers as one; they must outlive it.
+class ObserverList : public TrainObserver {
+ public:
+  void add(TrainObserver& observer) { observers_.push_back(&observer); }
+  void on_step(const StepInfo& info) override {
+    for (TrainObserver* observer : observers_) observer->on_step(info);
+  }
+  void on_evaluation(const EvaluationInfo& info) override {
+    for (TrainObserver* observer : observers_) observer->on_evaluation(info);
+  }
+  void on_message(const std::string& line) override {
+    for (TrainObserver* observer : observers_) observer->on_message(line);
+  }
+
+ private:
+  std::vector<TrainObserver*> observers_;
+};
+
 enum class Start : uint8_t {
   kFresh,      ///< the output folder must not hold a model or a run yet
   kOverwrite,  ///< whatever it holds is replaced
   kResume,     ///< go on where the run in the folder stopped
+};
+
+/// How a run is carried out: nothing here changes its bits.
+struct RunSettings {
+  Path output;
+  Start start = Start::kFresh;
+  /// Save the state every so many steps; 0: after evaluations, and whenever two minutes have passed since.
+  int64_t checkpoint_steps = 0;
 };
 
 struct TrainResult {
@@ -49,19 +77,25 @@ struct TrainResult {
   int64_t best_step = 0;
   std::string metric;  ///< that chose the best weights; empty without dev rows
   double best_value = 0;
-  Evaluation best;            ///< at the best step; empty if a resumed run did not better it
-  bool was_complete = false;  ///< nothing was left to do
+  MetricList best_metrics;     ///< of the dev rows at the best step
+  Evaluation best;             ///< at the best step; empty if a resumed run did not better it
+  bool was_complete = false;   ///< nothing was left to do
+  bool stopped_early = false;  ///< --patience ended it
 };
 
 /// Before the task is built: checks that `output` may be used so. Errors: kUsage, with what to do.
 void check_output(const Path& output, Start start);
 
-/// Trains and leaves in `output`: the model directory with the best weights, run.json (the resolved configuration),
-/// metrics.jsonl (one line an evaluation), and while it runs resume.safetensors.
-/// `run` is everything that the run's bits depend on; a resumed run must have the same.
-/// `stop`, when set, ends the run after the step in hand; its state is kept.
-/// Errors: kInterrupted after such a stop; kUsage where a resumed run's configuration differs (with the differences).
-TrainResult train(TrainingTask& task, const TrainOptions& options, const Json& run, const Path& output, Start start,
+/// Optimizer steps of a whole run.
+int64_t total_steps(const TrainingTask& task, const TrainOptions& options);
+
+/// Trains and leaves in `settings.output`: the model directory with the best weights, run.json (the resolved
+/// configuration), metrics.jsonl (one line an evaluation), and while it runs resume.safetensors. `run` is everything
+/// that the run's bits depend on; a resumed run must have the same. The task's fingerprint (data and model) is added to
+/// it under "inputs". `stop`, when set, ends the run after the step in hand; its state is kept. One process at a time
+/// may train into a folder. Errors: kInterrupted after such a stop; kUsage where a resumed run's configuration differs
+/// (with the differences), or where another process trains into the folder.
+TrainResult train(TrainingTask& task, const TrainOptions& options, Json run, const RunSettings& settings,
                   TrainObserver& observer, const std::atomic<bool>& stop);
 
 }  // namespace cloze

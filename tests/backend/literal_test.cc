@@ -105,6 +105,7 @@ TEST(Literal, CrossEntropy) {
       on.backend.cross_entropy({.logits = on.of({2, 3}, {1, 2, 3, -1, 0, 0.5}),
                                 .targets = c.second_target == -2 ? ints({-1, -1}) : ints({2, c.second_target}),
                                 .class_weight = c.weights.empty() ? Tensor() : on.of({3}, c.weights),
+                                .row_weight = {},
                                 .label_smoothing = c.smoothing,
                                 .loss = loss,
                                 .dlogits = dlogits});

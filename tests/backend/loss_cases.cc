@@ -17,9 +17,13 @@ struct CrossEntropyCase {
   Ignored ignored = Ignored::kSome;
   bool gradient = true;
   double offset = 0, sigma = 2;  ///< of the logits
+  bool row_weights = false;
 
   std::string name() const {
-    return fmt::format("R{}_C{}_smooth{}{}_ignored{}{}_{}", R, C, smoothing, weights ? "_weights" : "",
+    return fmt::format("R{}_C{}_smooth{}{}_ignored{}{}_{}", R, C, smoothing,
+                       weights       ? "_weights"
+                       : row_weights ? "_rows"
+                                     : "",
                        static_cast<int>(ignored), gradient ? "_dlogits" : "", offset);
   }
 };
@@ -45,10 +49,13 @@ const CrossEntropyCase kCrossEntropyCases[] = {
     {3, 30522, 0.1, false, Ignored::kNone},
     {5, 17, 0.1, false, Ignored::kNone, true, 1000, 30},  // beyond exp's range in f32
     {5, 17, 0, false, Ignored::kNone, true, -300, 2},
+    {7, 13, 0.1, false, Ignored::kSome, true, 0, 2, true},
+    {31, 2, 0, false, Ignored::kNone, true, 0, 2, true},
+    {9, 5, 0.2, true, Ignored::kSome, true, 0, 3, true},
 };
 
 struct CrossEntropyInputs {
-  Tensor logits, targets, weights;
+  Tensor logits, targets, weights, row_weights;
 };
 
 CrossEntropyInputs random_inputs(const CrossEntropyCase& c, CallBuilder& b) {
@@ -57,7 +64,9 @@ CrossEntropyInputs random_inputs(const CrossEntropyCase& c, CallBuilder& b) {
   for (int64_t r = 0; r < c.R; ++r)
     if (c.ignored == Ignored::kAll || (c.ignored == Ignored::kSome && r % 3 == 1)) targets.data<int32_t>()[r] = -1;
   if (c.weights && c.C > 2) weights.data<double>()[1] = 0;  // a class that does not count
-  return {logits, targets, weights};
+  const Tensor row_weights = c.row_weights ? absolute(b.normal({c.R}, 0.5, 1)) : Tensor();
+  if (c.row_weights) row_weights.data<double>()[0] = 0;  // a row that does not count
+  return {logits, targets, weights, row_weights};
 }
 
 /// What softmax's numerator is made of: max, sum of exp(x - max), and how wrong log p may be, in roundings.
@@ -75,16 +84,18 @@ struct Row {
 
 std::vector<Tensor> cross_entropy_magnitudes(const CrossEntropyCase& c, const CrossEntropyInputs& in) {
   const auto weight = [&](int64_t k) { return c.weights ? in.weights.data<double>()[k] : 1.0; };
+  const auto of_row = [&](int64_t r) { return c.row_weights ? in.row_weights.data<double>()[r] : 1.0; };
   const Tensor loss = zeros_f64({1}), dlogits = zeros_f64({c.R, c.C});
   double total = 0, all = 0;
-  for (const int32_t target : in.targets.values<int32_t>()) total += target >= 0 ? weight(target) : 0;
+  for (int64_t r = 0; r < c.R; ++r)
+    if (const int32_t target = in.targets.data<int32_t>()[r]; target >= 0) total += of_row(r) * weight(target);
   for (int64_t k = 0; k < c.C; ++k) all += weight(k);
-  const double smooth = c.smoothing / static_cast<double>(c.C);
+  const double even = c.smoothing / static_cast<double>(c.C);
   for (int64_t r = 0; r < c.R && total > 0; ++r) {
     const int32_t target = in.targets.data<int32_t>()[r];
     if (target < 0) continue;
     const Row row(in.logits.data<double>() + r * c.C, c.C);
-    const double sharp = (1 - c.smoothing) * weight(target);
+    const double sharp = of_row(r) * (1 - c.smoothing) * weight(target), smooth = of_row(r) * even;
     const auto logp_error = [&](int64_t k) { return row.error(k) + std::log(row.sum); };
     loss.data<double>()[0] += sharp * logp_error(target) / total;
     for (int64_t k = 0; k < c.C; ++k) {
@@ -103,6 +114,7 @@ void build_cross_entropy(const CrossEntropyCase& c, CallBuilder& b) {
   const CrossEntropyArgs args{.logits = b.input(in.logits),
                               .targets = b.input(in.targets),
                               .class_weight = b.input(in.weights),
+                              .row_weight = b.input(in.row_weights),
                               .label_smoothing = c.smoothing,
                               .loss = b.output("loss", {1}),
                               .dlogits = c.gradient ? b.output("dlogits", {c.R, c.C}) : Tensor()};
@@ -114,6 +126,7 @@ void build_cross_entropy(const CrossEntropyCase& c, CallBuilder& b) {
     ref_backend().cross_entropy({.logits = in.logits,
                                  .targets = in.targets,
                                  .class_weight = in.weights,
+                                 .row_weight = in.row_weights,
                                  .label_smoothing = c.smoothing,
                                  .loss = loss,
                                  .dlogits = {}});

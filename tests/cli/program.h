@@ -50,11 +50,16 @@ inline std::string sample(const std::string& name) {
   return std::string(CLOZE_SOURCE_DIR "/samples/") + name;
 }
 
-/// A small model trained for a moment on the English samples.
-inline std::string quick_training(const std::string& output, const std::string& more = "") {
+/// Training of a small model on the English samples, without epochs and width.
+inline std::string small_training(const std::string& output, const std::string& more) {
   return "finetune --task text-classification --from-scratch --vocab " + sample("vocab_en.txt") +
-         " --layers 1 --hidden 32 --heads 2 --train " + sample("reviews_en.train.tsv") +
-         " --epochs 2 --batch-size 32 --learning-rate 1e-3 --output " + output + " " + more;
+         " --layers 1 --heads 2 --train " + sample("reviews_en.train.tsv") + " --learning-rate 1e-3 --output " +
+         output + " " + more;
+}
+
+/// The same for a moment.
+inline std::string quick_training(const std::string& output, const std::string& more = "") {
+  return small_training(output, "--hidden 32 --epochs 2 " + more);
 }
 
 }  // namespace cloze::test

@@ -107,11 +107,13 @@ TEST(GradientTest, GatherRows) {
 
 TEST(GradientTest, CrossEntropy) {
   const Var logits = normal_leaf({5, 4}, 1, 2);
-  const Tensor targets = int_tensor({0, 3, -1, 1, 3}), weights = Tensor::of<double>({4}, {0.5, 1, 2, 3});
+  const Tensor targets = int_tensor({0, 3, -1, 1, 3}), weights = Tensor::of<double>({4}, {0.5, 1, 2, 3}),
+               rows = Tensor::of<double>({5}, {1, 0.25, 3, 0, 2});
   for (const double smoothing : {0.0, 0.1}) {
     SCOPED_TRACE(smoothing);
     expect_gradients({{"plain", logits}}, [&] { return cross_entropy(logits, targets, {}, smoothing); });
     expect_gradients({{"weighted", logits}}, [&] { return cross_entropy(logits, targets, weights, smoothing); });
+    expect_gradients({{"rows", logits}}, [&] { return cross_entropy(logits, targets, weights, smoothing, rows); });
   }
 }
 

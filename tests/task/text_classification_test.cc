@@ -20,17 +20,19 @@ TextExample row(std::string text, std::optional<std::string> pair = std::nullopt
 
 TEST(EncodeRows, PairsHaveSegmentsAndLongRowsAreCut) {
   const TextExample rows[] = {row("good"), row("good", "bad"), row(std::string(5000, '!'))};
-  const auto encoded = encode_rows(tokenizer(), rows, 64);
-  EXPECT_EQ(encoded[0].segments, std::vector<int32_t>(encoded[0].ids.size(), 0));
-  EXPECT_EQ(encoded[0].dropped, 0);
-  EXPECT_EQ(encoded[1].segments.front(), 0);
-  EXPECT_EQ(encoded[1].segments.back(), 1);
-  EXPECT_EQ(encoded[2].ids.size(), 64u);
-  EXPECT_EQ(encoded[2].dropped, 5000 + 2 - 64);
+  const EncodedRows encoded = encode_rows(tokenizer(), rows, {.max_length = 64});
+  ASSERT_EQ(encoded.rows(), 3u);
+  EXPECT_EQ(encoded.sequences[0].segments, std::vector<int32_t>(encoded.sequences[0].ids.size(), 0));
+  EXPECT_EQ(encoded.sequences[1].segments.front(), 0);
+  EXPECT_EQ(encoded.sequences[1].segments.back(), 1);
+  EXPECT_EQ(encoded.sequences[2].ids.size(), 64u);
+  EXPECT_EQ(encoded.dropped, (std::vector<int64_t>{0, 0, 5000 + 2 - 64}));
+  EXPECT_EQ(encoded.counts().truncated, 1);
+  EXPECT_EQ(encoded.tokens(2), 64);
 }
 
 TEST(TokenBatches, CoverAllRowsInOrderAndStayBounded) {
-  std::vector<EncodedRow> rows(100);
+  std::vector<TokenSequence> rows(100);
   for (size_t i = 0; i < rows.size(); ++i) rows[i].ids.resize(i % 7 == 0 ? 3000 : 50);
   size_t next = 0;
   for (const auto& [begin, end] : token_batches(rows)) {
@@ -43,14 +45,6 @@ TEST(TokenBatches, CoverAllRowsInOrderAndStayBounded) {
   }
   EXPECT_EQ(next, rows.size());
   EXPECT_TRUE(token_batches({}).empty());
-}
-
-TEST(UsableLength, IsHeldAgainstTheModel) {
-  BertConfig config;
-  EXPECT_EQ(usable_length(tokenizer(), config, 0), 512);
-  EXPECT_EQ(usable_length(tokenizer(), config, 128), 128);
-  EXPECT_THROW(usable_length(tokenizer(), config, 513), Error);
-  EXPECT_THROW(usable_length(tokenizer(), config, 2), Error);
 }
 
 TEST(CheckVocabulary, RefusesATokenizerThatIsTooLarge) {
@@ -102,22 +96,7 @@ TEST_F(Training, NeedsTwoLabels) {
   expect_refused("label\ttext\na\tx\na\ty\n", "all 2 rows have the label \"a\"");
 }
 TEST_F(Training, DevLabelsMustBeKnown) {
-  expect_refused("label\ttext\na\tx\nb\ty\n", "is not one of the model's: a, b");
-}
-
-TEST(Labels, NumbersAreInTheirOrder) {
-  const Path file = std::filesystem::temp_directory_path() / ("cloze-labels-" + std::to_string(::getpid()) + ".tsv");
-  write_file(file, "label\ttext\n10\tx\n9\ty\n-1\tz\n");
-  TrainingSource source;
-  source.vocab = CLOZE_SOURCE_DIR "/samples/vocab_en.txt";
-  source.train = file;
-  source.scratch_config = BertConfig::preset("tiny");
-  const auto task = find_task("text-classification").train(source);
-  std::filesystem::remove(file);
-  bool found = false;
-  for (const std::string& line : task->summary())
-    found = found || line.find("labels: 3 (-1, 9, 10)") != std::string::npos;
-  EXPECT_TRUE(found);
+  expect_refused("label\ttext\na\tx\nb\ty\n", "labels of the data:  negative, positive\n  labels of the model: a, b\n");
 }
 
 }  // namespace

@@ -5,11 +5,9 @@
 
 #include <cmath>
 #include <cstdlib>
-#include <set>
 
 #include "cloze/base/thread_team.h"
 #include "cloze/train/run_state.h"
-#include "cloze/train/sampler.h"
 
 namespace cloze {
 namespace {
@@ -69,7 +67,7 @@ TrainOptions options() {
 TrainResult run(const Path& output, Start start, Listener& listener, const TrainOptions& o = options(),
                 const Json& record = {{"id", 1}}) {
   const auto task = find_task("text-classification").train(source());
-  return train(*task, o, record, output, start, listener, listener.stop);
+  return train(*task, o, record, {.output = output, .start = start}, listener, listener.stop);
 }
 
 TEST(Trainer, SameSeedSameBits) {
@@ -141,7 +139,7 @@ TEST(Trainer, KeepsTheBestWeights) {
   }
   EXPECT_FALSE(listener.evaluations.back().best);
   EXPECT_DOUBLE_EQ(result.best_value, least);
-  const auto predictor = find_task("text-classification").load(ModelFiles::open(folder / "run"), 0);
+  const auto predictor = find_task("text-classification").load(ModelFiles::open(folder / "run"), {});
   const Examples dev = read_all(source().dev, {});
   EXPECT_DOUBLE_EQ(metric_value(predictor->evaluate(dev.rows, "dev").metrics, "loss"), least)
       << "the kept model is the best one";
@@ -161,11 +159,82 @@ TEST(Trainer, AccumulationIsOneLargerBatch) {
     o.warmup_ratio = 0;
     Listener listener;
     const auto task = find_task("text-classification").train(s);
-    train(*task, o, {}, folder / "run", Start::kFresh, listener, listener.stop);
+    train(*task, o, Json::object(), {.output = folder / "run"}, listener, listener.stop);
     EXPECT_EQ(listener.steps, 13);
     return listener.evaluations.back().train_loss;
   };
   EXPECT_NEAR(weights(32, 1), weights(4, 8), 2e-4);
+}
+
+TEST(Trainer, PatienceEndsTheRunAndSoDoesAResumedOne) {
+  TrainOptions o = options();
+  o.epochs = 40;
+  o.learning_rate = 4e-3;
+  o.save_best = "loss";
+  o.patience = 3;
+  o.min_delta = 0.01;
+  const Folder folder;
+  Listener listener;
+  const TrainResult result = run(folder / "run", Start::kFresh, listener, o);
+  ASSERT_TRUE(result.stopped_early);
+  EXPECT_LT(result.steps, 40 * 13);
+  // Told from the evaluations alone: the third in a row that gains less than min_delta is the last.
+  double reference = -1;
+  int64_t since = 0;
+  for (size_t i = 0; i < listener.evaluations.size(); ++i) {
+    const double loss = metric_value(listener.evaluations[i].dev.metrics, "loss");
+    const bool gained = reference < 0 || loss < reference - 0.01;
+    since = gained ? 0 : since + 1;
+    if (gained) reference = loss;
+    EXPECT_EQ(since == 3, i + 1 == listener.evaluations.size()) << "evaluation " << i;
+  }
+  Listener first(result.steps - 20), rest;
+  EXPECT_THROW(run(folder / "stopped", Start::kFresh, first, o), Error);
+  EXPECT_TRUE(run(folder / "stopped", Start::kResume, rest, o).stopped_early);
+  for (const char* name : {"model.safetensors", "metrics.jsonl", "run.json"})
+    EXPECT_EQ(read_file(folder / "stopped" / name), read_file(folder / "run" / name)) << name;
+}
+
+TEST(Trainer, ResumeRefusesOtherData) {
+  const Folder folder;
+  Listener first(3), rest;
+  EXPECT_THROW(run(folder / "run", Start::kFresh, first), Error);
+  TrainingSource other = source();
+  std::swap(other.train, other.dev);
+  const auto task = find_task("text-classification").train(other);
+  try {
+    train(*task, options(), {{"id", 1}}, {.output = folder / "run", .start = Start::kResume}, rest, rest.stop);
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUsage);
+    EXPECT_NE(std::string(error.what()).find("inputs.train_rows: was 400, is now 100"), std::string::npos)
+        << error.what();
+    EXPECT_NE(std::string(error.what()).find("inputs.train_hash: was "), std::string::npos);
+  }
+}
+
+TEST(Trainer, AFolderBelongsToOneRunAtATime) {
+  const Folder folder;
+  class Second : public Listener {
+   public:
+    explicit Second(const Path& output) : output_(output) {}
+    void on_step(const StepInfo&) override {
+      if (!words.empty()) return;
+      Listener inner;
+      try {
+        run(output_, Start::kOverwrite, inner);
+        words = "accepted";
+      } catch (const Error& error) {
+        words = error.what();
+      }
+    }
+    std::string words;
+
+   private:
+    Path output_;
+  } listener(folder / "run");
+  run(folder / "run", Start::kFresh, listener);
+  EXPECT_NE(listener.words.find("another process is writing there"), std::string::npos) << listener.words;
 }
 
 TEST(Trainer, UnknownMetricIsRefusedWithTheKnownOnes) {
@@ -179,15 +248,6 @@ TEST(Trainer, UnknownMetricIsRefusedWithTheKnownOnes) {
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("accuracy"), std::string::npos);
   }
-}
-
-TEST(Sampler, PermutesEachEpochAnew) {
-  const auto a = shuffled_rows(1000, 1, 0), b = shuffled_rows(1000, 1, 1), again = shuffled_rows(1000, 1, 0);
-  EXPECT_EQ(a, again);
-  EXPECT_NE(a, b);
-  EXPECT_EQ(std::set<int64_t>(a.begin(), a.end()).size(), 1000u);
-  EXPECT_EQ(*std::min_element(a.begin(), a.end()), 0);
-  EXPECT_EQ(*std::max_element(a.begin(), a.end()), 999);
 }
 
 }  // namespace

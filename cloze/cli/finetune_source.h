@@ -1,0 +1,41 @@
+// The options of `cloze finetune` that say where model and rows come from.
+#pragma once
+
+#include "cloze/cli/options.h"
+#include "cloze/task/task.h"
+
+namespace cloze::cli {
+
+/// What the run is about; the fields go into run.json, and a resumed run must have the same.
+struct Source {
+  std::string task, model, train, dev, vocab, size, long_texts, class_weights;
+  bool from_scratch = false, cased = false;
+  int64_t layers = 0, hidden = 0, heads = 0, max_length = 0, stride = -1;
+  double dropout = -1, label_smoothing = 0;
+
+  template <class Visitor>
+  void visit(Visitor& visitor) {
+    visitor("task", task, "what to train for, e.g. text-classification");
+    visitor("train", train, "labelled rows to learn from");
+    visitor("dev", dev, "labelled rows to choose the best weights by");
+    visitor("model", model, "model directory to start from");
+    visitor("from_scratch", from_scratch, "start from random weights instead of a model");
+    visitor("vocab", vocab, "with --from-scratch: vocab.txt, or a model directory whose tokenizer to take");
+    visitor("cased", cased, "with --from-scratch and a vocab.txt: keep upper case and accents");
+    visitor("size", size, "with --from-scratch: tiny, mini, small, medium, base or large");
+    visitor("layers", layers, "with --from-scratch: encoder layers, instead of the size's");
+    visitor("hidden", hidden, "with --from-scratch: hidden width, instead of the size's");
+    visitor("heads", heads, "with --from-scratch: attention heads, instead of hidden / 64");
+    visitor("max_length", max_length, "tokens a row; 0: what the model takes");
+    visitor("long", long_texts, "longer rows: truncate (default), head-tail (cut the middle), window (split, average)");
+    visitor("stride", stride, "with --long window: tokens that neighbouring windows share; -1: a quarter of them");
+    visitor("dropout", dropout, "replaces the model's dropout; -1: keep it");
+    visitor("label_smoothing", label_smoothing, "share of the target that is spread over all classes");
+    visitor("class_weights", class_weights, "balanced, or LABEL=WEIGHT,…: how much each class counts in the loss");
+  }
+};
+
+/// Checks the options against each other. Errors: kUsage.
+TrainingSource resolve(const Source& source, const TableFlags& table, int64_t seed);
+
+}  // namespace cloze::cli

@@ -1,0 +1,59 @@
+#include "cloze/train/output_folder.h"
+
+#include "cloze/train/run_state.h"
+
+namespace cloze {
+
+void check_output(const Path& output, Start start) {
+  if (start == Start::kOverwrite || !std::filesystem::exists(output)) return;
+  CLOZE_CHECK(std::filesystem::is_directory(output), ErrorCode::kUsage, "--output {}: a file of that name stands there",
+              output.string());
+  if (start == Start::kResume) {
+    const bool is_run = std::filesystem::exists(output / kRunFile) || std::filesystem::exists(output / kResumeFile);
+    CLOZE_CHECK(is_run || std::filesystem::is_empty(output), ErrorCode::kUsage,
+                "--resume: {} holds no run (no {}); it is left as it is", output.string(), kRunFile);
+    return;
+  }
+  for (const char* name : {ModelFiles::kWeights, ModelFiles::kConfig, kRunFile, kResumeFile})
+    CLOZE_CHECK(
+        !std::filesystem::exists(output / name), ErrorCode::kUsage,
+        "--output {} already holds {}; choose another folder, go on with --resume, or replace it with --overwrite",
+        output.string(), name);
+}
+
+bool is_finished(const ModelFiles& files) {
+  return files.has(kRunFile) && !files.has(kResumeFile) && files.read_json(kRunFile).contains("finished");
+}
+
+MetricList dev_metrics(const Json& line) {
+  MetricList metrics;
+  if (!line.is_object()) return metrics;
+  for (const auto& [name, value] : line.items())
+    if (name.starts_with("dev_") && value.is_number()) metrics.emplace_back(name.substr(4), value.get<double>());
+  return metrics;
+}
+
+TrainResult finished_result(const ModelFiles& files, const Json& run) {
+  const std::string where = files.path(kRunFile).string();
+  Json record = files.read_json(kRunFile);
+  const Json finished = record["finished"];
+  record.erase("finished");
+  refuse_other_run(record, run, where);
+  TrainResult result;
+  result.steps = json_int(finished, "steps", where);
+  result.best_step = json_int(finished, "best_step", where);
+  result.metric = json_string(finished, "metric", where);
+  result.stopped_early = json_bool_or(finished, "stopped_early", false, where);
+  result.was_complete = true;
+  if (const auto best = finished.find("best"); best != finished.end()) result.best_metrics = dev_metrics(*best);
+  if (!result.metric.empty()) result.best_value = metric_value(result.best_metrics, result.metric);
+  return result;
+}
+
+void remove_run(const ModelFiles& files) {
+  std::error_code ignored;
+  for (const char* name : {kResumeFile, kRunFile, kLogFile, ModelFiles::kWeights})
+    std::filesystem::remove(files.path(name), ignored);
+}
+
+}  // namespace cloze

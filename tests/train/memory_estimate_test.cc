@@ -1,0 +1,69 @@
+#include "cloze/train/memory_estimate.h"
+
+#include <gmock/gmock.h>
+
+#include "cloze/base/memory.h"
+#include "cloze/ops/var.h"
+#include "cloze/optim/adamw.h"
+#include "cloze/tensor/storage.h"
+#include "cloze/train/sampler.h"
+
+namespace cloze {
+namespace {
+
+struct Setting {
+  int64_t layers, hidden, batch;
+};
+
+/// Highest use of tensor memory in an epoch of training, by the trainer's own steps.
+int64_t measured(TrainingTask& task, const TrainOptions& options) {
+  AdamW optimizer(task.parameters(), {});
+  reset_peak_memory();
+  const std::vector<int64_t> order = epoch_order(task, options, 0);
+  const size_t batch = static_cast<size_t>(options.batch_size);
+  for (size_t begin = 0; begin < order.size(); begin += batch) {
+    ForwardContext context = ForwardContext::training(1, begin);
+    backward(task.loss(std::span(order).subspan(begin, std::min(batch, order.size() - begin)), context));
+    optimizer.step(1e-5, 1);
+  }
+  return memory_use().peak_bytes;
+}
+
+TEST(MemoryEstimate, IsNearWhatTrainingTakes) {
+  for (const Setting& s : {Setting{2, 128, 32}, Setting{1, 64, 8}, Setting{4, 128, 100}, Setting{6, 64, 64}}) {
+    TrainingSource source;
+    source.vocab = CLOZE_SOURCE_DIR "/samples/vocab_en.txt";
+    source.train = CLOZE_SOURCE_DIR "/samples/reviews_en.test.tsv";
+    source.scratch_config = BertConfig::preset("tiny");
+    source.scratch_config.num_hidden_layers = s.layers;
+    source.scratch_config.hidden_size = s.hidden;
+    source.scratch_config.intermediate_size = 4 * s.hidden;
+    const auto task = find_task("text-classification").train(source);
+    TrainOptions options;
+    options.batch_size = s.batch;
+    const MemoryEstimate e = estimate_memory(*task, options);
+    const double ratio = static_cast<double>(e.total() - e.rows) / static_cast<double>(measured(*task, options));
+    EXPECT_GT(ratio, 0.75) << s.layers << "x" << s.hidden << ", batch " << s.batch;
+    EXPECT_LT(ratio, 1.33) << s.layers << "x" << s.hidden << ", batch " << s.batch;
+  }
+}
+
+TEST(MemoryEstimate, WarnsWhereItWillNotFit) {
+  MemoryEstimate e;
+  e.parameters = e.gradients = 1'000'000'000;
+  e.activations = 500'000'000;
+  e.largest_batch_tokens = 4096;
+  EXPECT_EQ(describe(e, 4'000'000'000),
+            "memory: about 2.5 GB (parameters 1.0 GB, gradients 1.0 GB, optimizer 0.0 MB, activations 500 MB for 4096 "
+            "tokens, rows 0.0 MB)");
+  EXPECT_THAT(describe(e, 2'000'000'000),
+              testing::HasSubstr("WARNING: only 2.0 GB are available: the run may be killed. Lower --batch-size"));
+  EXPECT_EQ(describe(e, 0), describe(e, 4'000'000'000)) << "unknown is no reason to warn";
+}
+
+TEST(AvailableMemory, IsTold) {
+  EXPECT_GT(available_memory_bytes(), 1 << 20);
+}
+
+}  // namespace
+}  // namespace cloze
