@@ -9,9 +9,10 @@ void check_output(const Path& output, Start start) {
   CLOZE_CHECK(std::filesystem::is_directory(output), ErrorCode::kUsage, "--output {}: a file of that name stands there",
               output.string());
   if (start == Start::kResume) {
+    // A run that was killed at its very beginning may have left anything but weights.
     const bool is_run = std::filesystem::exists(output / kRunFile) || std::filesystem::exists(output / kResumeFile);
-    CLOZE_CHECK(is_run || std::filesystem::is_empty(output), ErrorCode::kUsage,
-                "--resume: {} holds no run (no {}); it is left as it is", output.string(), kRunFile);
+    CLOZE_CHECK(is_run || !std::filesystem::exists(output / ModelFiles::kWeights), ErrorCode::kUsage,
+                "--resume: {} holds a model, but no run (no {}); it is left as it is", output.string(), kRunFile);
     return;
   }
   for (const char* name : {ModelFiles::kWeights, ModelFiles::kConfig, kRunFile, kResumeFile})
@@ -52,7 +53,8 @@ TrainResult finished_result(const ModelFiles& files, const Json& run) {
 
 void remove_run(const ModelFiles& files) {
   std::error_code ignored;
-  for (const char* name : {kResumeFile, kRunFile, kLogFile, ModelFiles::kWeights})
+  // Weights first: what is left after a kill in between must not look like a model.
+  for (const char* name : {ModelFiles::kWeights, kResumeFile, kRunFile, kLogFile})
     std::filesystem::remove(files.path(name), ignored);
 }
 

@@ -87,7 +87,9 @@ std::string seed_of_the_test(uint32_t& seed) {
 
 TEST(SlowKill, TwentyKillsAtRandomMomentsLeaveTheSameBits) {
   const Workplace place;
+  const auto begin = std::chrono::steady_clock::now();
   ASSERT_EQ(place.cloze(long_training(place / "whole")).exit_code, 0);
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
   uint32_t seed = 0;
   SCOPED_TRACE(seed_of_the_test(seed));
   std::mt19937 random(seed);
@@ -103,7 +105,7 @@ TEST(SlowKill, TwentyKillsAtRandomMomentsLeaveTheSameBits) {
         ASSERT_EQ(process.wait(), 0) << read_file(place / "words");
         break;
       }
-      if (process.ended_within(static_cast<int64_t>(random() % 400))) {
+      if (process.ended_within(static_cast<int64_t>(random() % static_cast<uint32_t>(took.count() / 3 + 100)))) {
         ASSERT_EQ(process.status(), 0) << read_file(place / "words");
         break;
       }
@@ -116,7 +118,7 @@ TEST(SlowKill, TwentyKillsAtRandomMomentsLeaveTheSameBits) {
     expect_same_run(place / "whole", output);
   }
   std::cout << kills << " kills in " << runs << " runs, " << resumed << " of them with a state to go on from\n";
-  EXPECT_GT(resumed, 3) << "most kills should fall into the training itself";
+  EXPECT_GT(resumed, 3) << "many kills should fall into the training itself";
 }
 
 TEST(SlowKill, InterruptsEndWith130AndGoOn) {

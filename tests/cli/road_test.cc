@@ -187,7 +187,7 @@ TEST(Program, ResumeLeavesAModelThatIsNoRunAlone) {
   const std::string before = read_file(Path(output) / "model.safetensors");
   const Outcome refused = place.cloze(quick_training(output, "--resume"));
   EXPECT_EQ(refused.exit_code, 2);
-  EXPECT_NE(refused.err.find("holds no run"), std::string::npos) << refused.err;
+  EXPECT_NE(refused.err.find("but no run"), std::string::npos) << refused.err;
   EXPECT_EQ(read_file(Path(output) / "model.safetensors"), before);
 }
 
