@@ -207,8 +207,7 @@ const hostileVocabularies = {
   'samples/vocab_zh.txt': ['uncased', 'cased'],
   'bert-base-uncased': ['uncased'],
   'bert-base-cased': ['cased'],
-  'bert-base-chinese': ['uncased', 'cased'],
-  'bert-base-multilingual-cased': ['cased']
+  'bert-base-chinese': ['uncased']
 };
 
 // WHATWG's decoding of each line, and how many U+FFFD it put in.
