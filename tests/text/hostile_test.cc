@@ -122,9 +122,6 @@ TEST(SlowHostile, RealCased) {
 TEST(SlowHostile, RealChinese) {
   check_vocabulary("bert-base-chinese");
 }
-TEST(SlowHostile, RealMultilingual) {
-  check_vocabulary("bert-base-multilingual-cased");
-}
 
 }  // namespace
 }  // namespace cloze
