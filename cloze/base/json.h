@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace cloze {
 
@@ -49,6 +50,8 @@ class JsonLine {
     return key(name).value(item);
   }
   const std::string& text() const { return text_; }
+  /// The text so far; the line goes on without it. For lines that are longer than memory should hold.
+  std::string take() { return std::exchange(text_, {}); }
 
  private:
   JsonLine& open(char bracket);

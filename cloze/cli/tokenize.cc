@@ -16,15 +16,22 @@ struct Options {
   bool explain = false;
 };
 
-std::string as_json(const Tokenizer& tokenizer, const Encoding& encoding) {
+/// Writes what is ready of a long line, so that a text of ten megabytes does not stand in memory as JSON as well.
+void write_ready(JsonLine& line) {
+  constexpr size_t kReadyBytes = 1 << 16;
+  if (line.text().size() >= kReadyBytes) write_out(line.take());
+}
+
+void write_json(const Tokenizer& tokenizer, const Encoding& encoding) {
   JsonLine line;
   line.begin_object().key("ids").begin_array();
-  for (const int32_t id : encoding.ids) line.value(id);
+  for (const int32_t id : encoding.ids) write_ready(line.value(id));
   line.end_array().key("tokens").begin_array();
-  for (const int32_t id : encoding.ids) line.value(tokenizer.token(id));
+  for (const int32_t id : encoding.ids) write_ready(line.value(tokenizer.token(id)));
   line.end_array().key("offsets").begin_array();
-  for (const TextSpan& span : encoding.offsets) line.begin_array().value(span.begin).value(span.end).end_array();
-  return line.end_array().end_object().text();
+  for (const TextSpan& span : encoding.offsets)
+    write_ready(line.begin_array().value(span.begin).value(span.end).end_array());
+  write_out(line.end_array().end_object().take() + "\n");
 }
 
 void run(const Options& options) {
@@ -34,7 +41,7 @@ void run(const Options& options) {
     if (options.explain) return write_out(explain_tokenization(tokenizer, text));
     const Encoding encoding = tokenizer.encode(text);
     replaced += encoding.counts.replaced_sequences;
-    write_out(as_json(tokenizer, encoding) + "\n");
+    write_json(tokenizer, encoding);
   };
   if (options.text) {
     show(*options.text);

@@ -33,17 +33,18 @@ void append_special(Encoding& out, int32_t id, int32_t segment) {
   out.words.push_back(-1);
 }
 
-/// `keep` of the pieces, as many as truncation left of them.
-void append_kept(Encoding& out, const PieceList& list, int64_t keep, TruncationSide side, int32_t segment) {
-  const size_t count = static_cast<size_t>(keep);
-  const size_t begin = side == TruncationSide::kRight ? 0 : list.ids.size() - count;
-  for (size_t i = begin; i < begin + count; ++i) {
-    const SourceSpan& source = list.sources[i];
-    out.ids.push_back(list.ids[i]);
-    out.segments.push_back(segment);
-    out.offsets.push_back({source.point_begin, source.point_end});
-    out.byte_offsets.push_back({source.byte_begin, source.byte_end});
-    out.words.push_back(list.words[i]);
+/// `keep` of the pieces, as many as truncation left of them. Each vector of `list` is freed when it has been copied: a
+/// text of ten megabytes may have as many pieces.
+void append_kept(Encoding& out, PieceList list, int64_t keep, TruncationSide side, int32_t segment) {
+  const auto begin = side == TruncationSide::kRight ? 0 : static_cast<std::ptrdiff_t>(list.ids.size()) - keep;
+  out.ids.insert(out.ids.end(), list.ids.begin() + begin, list.ids.begin() + begin + keep);
+  list.ids = {};
+  out.words.insert(out.words.end(), list.words.begin() + begin, list.words.begin() + begin + keep);
+  list.words = {};
+  out.segments.insert(out.segments.end(), static_cast<size_t>(keep), segment);
+  for (auto source = list.sources.begin() + begin; source != list.sources.begin() + begin + keep; ++source) {
+    out.offsets.push_back({source->point_begin, source->point_end});
+    out.byte_offsets.push_back({source->byte_begin, source->byte_end});
   }
 }
 
@@ -59,30 +60,30 @@ void reserve(Encoding& out, size_t tokens) {
 
 Encoding Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {
   const bool add = options.special_tokens == SpecialTokens::kAdd;
-  const TextPieces pieces = pieces_of(impl_->encoder, text);
+  TextPieces pieces = pieces_of(impl_->encoder, text);
   const auto plan =
       plan_truncation(static_cast<int64_t>(pieces.list.ids.size()), std::nullopt, add ? 2 : 0, options.truncation);
   Encoding out;
   reserve(out, static_cast<size_t>(plan.first) + 2);
   out.counts = {pieces.replaced, plan.dropped};
   if (add) append_special(out, impl_->vocabulary.cls_id(), 0);
-  append_kept(out, pieces.list, plan.first, options.truncation.side, 0);
+  append_kept(out, std::move(pieces.list), plan.first, options.truncation.side, 0);
   if (add) append_special(out, impl_->vocabulary.sep_id(), 0);
   return out;
 }
 
 Encoding Tokenizer::encode_pair(std::string_view first, std::string_view second, const EncodeOptions& options) const {
   const bool add = options.special_tokens == SpecialTokens::kAdd;
-  const TextPieces a = pieces_of(impl_->encoder, first), b = pieces_of(impl_->encoder, second);
+  TextPieces a = pieces_of(impl_->encoder, first), b = pieces_of(impl_->encoder, second);
   const auto plan = plan_truncation(static_cast<int64_t>(a.list.ids.size()), static_cast<int64_t>(b.list.ids.size()),
                                     add ? 3 : 0, options.truncation);
   Encoding out;
   reserve(out, static_cast<size_t>(plan.first + plan.second) + 3);
   out.counts = {a.replaced + b.replaced, plan.dropped};
   if (add) append_special(out, impl_->vocabulary.cls_id(), 0);
-  append_kept(out, a.list, plan.first, options.truncation.side, 0);
+  append_kept(out, std::move(a.list), plan.first, options.truncation.side, 0);
   if (add) append_special(out, impl_->vocabulary.sep_id(), 0);
-  append_kept(out, b.list, plan.second, options.truncation.side, 1);
+  append_kept(out, std::move(b.list), plan.second, options.truncation.side, 1);
   if (add) append_special(out, impl_->vocabulary.sep_id(), 1);
   return out;
 }

@@ -1,6 +1,6 @@
 // Against the peer, Hugging Face tokenizers: committed answers for a small vocabulary and nasty lines
 // (golden/peer.jsonl), and hashes of its answers over real corpora (golden/corpora.tsv). Both come from
-// tools/probe_tokenizer.js.
+// tools/golden_tokenizer.js.
 #include <gtest/gtest.h>
 
 #include <sstream>
@@ -8,6 +8,7 @@
 #include "cloze/base/error.h"
 #include "cloze/base/json.h"
 #include "cloze/text/tokenizer.h"
+#include "tests/text/golden_hash.h"
 
 namespace cloze {
 namespace {
@@ -112,16 +113,6 @@ TEST(Golden, EveryLineOfThePeerIsReproduced) {
   EXPECT_GT(rows, 600);
 }
 
-/// The same two mixers as in tools/probe_tokenizer.js.
-struct Hash {
-  uint32_t a = 0x811C9DC5, b = 0x1234567;
-  void add(int32_t value) {
-    const uint32_t x = static_cast<uint32_t>(value);
-    a = (a ^ x) * 16777619u;
-    b = ((b ^ x) + (b >> 15)) * 0x9E3779B1u;
-  }
-};
-
 TEST(SlowGolden, HashesOverRealCorporaAreThePeers) {
   const Path data = Path(CLOZE_SOURCE_DIR) / "../shared/data";
   if (!std::filesystem::exists(data / "corpora")) GTEST_SKIP() << "no corpora in " << data;
@@ -137,12 +128,8 @@ TEST(SlowGolden, HashesOverRealCorporaAreThePeers) {
         Tokenizer::from_vocabulary(Vocabulary::load(data / "vocab" / ("bert-base-" + vocabulary) / "vocab.txt"),
                                    {.normalizer = {.strip_accents = {}, .lowercase = casing == "uncased"}});
     LineReader text(data / "corpora" / (corpus + ".txt.gz"));
-    Hash hash;
-    for (int64_t i = 0; i < limit; ++i) {
-      const Encoding encoding = tokenizer.encode(*text.next());
-      for (const int32_t id : encoding.ids) hash.add(id);
-      for (const int32_t place : flat(encoding.offsets)) hash.add(place);
-    }
+    GoldenHash hash;
+    for (int64_t i = 0; i < limit; ++i) hash.add(tokenizer.encode(*text.next()));
     EXPECT_EQ(hash.a, a) << *line;
     EXPECT_EQ(hash.b, b) << *line;
     ++rows;

@@ -79,6 +79,27 @@ TEST(Tokenizer, BrokenUtf8IsReplacedAndCounted) {
   EXPECT_EQ(small_tokenizer().encode_ids("the\xFF", ids).replaced_sequences, 1);
 }
 
+/// What the peer makes of the text that WHATWG's decoder gives: golden/hostile.tsv has thousands of such lines.
+TEST(Tokenizer, BrokenUtf8BesideAndInsideSpecialTokens) {
+  const std::pair<const char*, int> broken[] = {{"\xE4\xB8", 1},         {"\xC0\x80", 2}, {"\xED\xA0\x80", 3},
+                                                {"\xF4\x90\x80\x80", 4}, {"\xFF", 1},     {"\x80\x80", 2}};
+  for (const auto& [bad, signs] : broken) {
+    for (size_t at = 0; at <= 6; ++at) {
+      const std::string token = "[MASK]", text = fmt::format("a{}{}{}a", token.substr(0, at), bad, token.substr(at));
+      SCOPED_TRACE(testing::PrintToString(text));
+      const Encoding e = small_tokenizer().encode(text);
+      EXPECT_EQ(e.counts.replaced_sequences, signs);
+      if (at == 0 || at == 6) {
+        EXPECT_THAT(e.ids, ElementsAre(2, 13, 4, 13, 3));
+        EXPECT_EQ(e.offsets[2], at == 0 ? (TextSpan{1 + signs, 7 + signs}) : (TextSpan{1, 7}));
+      } else {
+        EXPECT_THAT(e.ids, ElementsAre(2, 13, 1, 1, 1, 13, 3));  // a [ mask ] a: the signs are dropped
+      }
+      EXPECT_EQ(e.offsets[e.offsets.size() - 2], (TextSpan{7 + signs, 8 + signs}));
+    }
+  }
+}
+
 TEST(Tokenizer, LongWordsAreUnknown) {
   const std::string hundred = "w" + std::string(99, 'a');
   EXPECT_EQ(small_tokenizer().encode(hundred).ids.size(), 101u);  // wa, 98 times ##a
