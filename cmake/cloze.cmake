@@ -23,10 +23,15 @@ function(cloze_folder name)
     target_link_libraries(cloze_${name} INTERFACE ${dependencies})
     target_include_directories(cloze_${name} INTERFACE ${PROJECT_SOURCE_DIR})
   endif()
-  if(CLOZE_SANITIZE MATCHES undefined)
-    # UndefinedBehaviorSanitizer makes one SIMD kernel file take minutes to compile; AddressSanitizer stays on.
+  if(CLOZE_SANITIZE)
+    # With UndefinedBehaviorSanitizer one SIMD kernel file takes minutes to compile; the other sanitizers stay on. For
+    # the same reason the targets below AVX2, which differ in vector width only, are left to the release build.
     file(GLOB simd ${PROJECT_SOURCE_DIR}/cloze/${name}/cpu/*.cc)
-    set_source_files_properties(${simd} PROPERTIES COMPILE_OPTIONS -fno-sanitize=undefined)
+    set(simd_options -fno-sanitize=undefined)
+    if(CMAKE_SYSTEM_PROCESSOR STREQUAL x86_64)
+      list(APPEND simd_options -march=x86-64-v3)
+    endif()
+    set_source_files_properties(${simd} PROPERTIES COMPILE_OPTIONS "${simd_options}")
   endif()
   set_property(GLOBAL APPEND PROPERTY CLOZE_FOLDERS ${name})
 endfunction()
