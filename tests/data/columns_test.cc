@@ -159,15 +159,6 @@ TEST(ColumnsTest, PlainTextHasNoColumns) {
   EXPECT_THAT(error({.text_pair_need = Need::kRequired, .label_need = Need::kIgnored}), HasSubstr("so no text pair"));
 }
 
-TEST(ColumnNamesTest, NearestAllowsSlipsOnly) {
-  const std::vector<std::string> names = {"label", "Sentence", "id"};
-  EXPECT_EQ(nearest_name("sentense", names), "Sentence");
-  EXPECT_EQ(nearest_name("lable", names), "");  // two edits in five letters
-  EXPECT_EQ(nearest_name("labl", names), "label");
-  EXPECT_EQ(nearest_name("ids", names), "id");
-  EXPECT_EQ(nearest_name("text", names), "");
-}
-
 TEST(ColumnNamesTest, QuotedListIsShort) {
   EXPECT_EQ(quoted_list({}), "none");
   const std::vector<std::string> chinese = {std::string(39, 'a') + "标题", "b"};
