@@ -5,6 +5,7 @@
 #include "cloze/base/fields.h"
 #include "cloze/base/thread_team.h"
 #include "cloze/cli/command.h"
+#include "cloze/cli/memory.h"
 #include "cloze/cli/options.h"
 #include "cloze/cli/output.h"
 #include "cloze/train/trainer.h"
@@ -62,7 +63,9 @@ BertConfig scratch_config(const Source& source) {
     config.num_attention_heads = std::max<int64_t>(1, source.hidden / 64);
   }
   if (source.heads > 0) config.num_attention_heads = source.heads;
-  return BertConfig::from_json(config.to_json(), "the model asked for");  // the same checks as for a file
+  config = BertConfig::from_json(config.to_json(), "the model asked for");  // the same checks as for a file
+  check_memory(config);
+  return config;
 }
 
 TrainingSource resolve(const Options& options) {
@@ -82,13 +85,15 @@ TrainingSource resolve(const Options& options) {
                 "--layers, --hidden, --heads and --max-length must not be negative, got {}", size);
   CLOZE_CHECK(s.dropout < 1 && s.label_smoothing >= 0 && s.label_smoothing < 1, ErrorCode::kUsage,
               "--dropout and --label-smoothing must be below 1, got {} and {}", s.dropout, s.label_smoothing);
+  // Before the aggregate: g++ 12 destroys members that it never made when an initialiser throws.
+  const ExampleOptions examples = options.table.resolve();
   TrainingSource source{.model = s.model,
                         .vocab = s.vocab,
                         .cased = s.cased,
                         .scratch_config = {},
                         .train = s.train,
                         .dev = s.dev,
-                        .examples = options.table.resolve(),
+                        .examples = examples,
                         .max_length = s.max_length,
                         .label_smoothing = s.label_smoothing,
                         .dropout = s.dropout,
