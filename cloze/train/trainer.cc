@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cloze/base/suggest.h"
 #include "cloze/ops/var.h"
 #include "cloze/optim/adamw.h"
 #include "cloze/optim/schedule.h"
@@ -215,8 +216,8 @@ TrainResult train(TrainingTask& task, const TrainOptions& options, const Json& r
   options.check();
   const std::vector<std::string> metrics = task.metric_names();
   CLOZE_CHECK(options.save_best.empty() || std::ranges::find(metrics, options.save_best) != metrics.end(),
-              ErrorCode::kUsage, "--save-best: no metric \"{}\"; there are {}", options.save_best,
-              fmt::join(metrics, ", "));
+              ErrorCode::kUsage, "--save-best: no metric \"{}\"{}; there are {}", options.save_best,
+              did_you_mean(options.save_best, metrics), fmt::join(metrics, ", "));
   check_output(output, start);
   const ModelFiles files = ModelFiles::create(output);
   if (start == Start::kResume && is_finished(files)) {
