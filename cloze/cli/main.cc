@@ -1,9 +1,12 @@
 // The program: parses, runs one command, turns errors into exit codes. 0 done, 1 failed, 2 wrong usage, 130
 // interrupted.
+#include <fcntl.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <new>
@@ -74,11 +77,20 @@ int run(int argc, char** argv) {
   return 0;
 }
 
+/// A standard stream that is closed would give its number to the next file that is opened, and words for the user would
+/// be written into that file. What stands in for it refuses to be read or written.
+void occupy_closed_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(stream, F_GETFD) < 0 && ::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY) != stream)
+      std::_Exit(1);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   // A file that may not grow further is then an error of write(2) like a full disk, and half-written files are removed.
   std::signal(SIGXFSZ, SIG_IGN);
+  occupy_closed_streams();
   try {
     return run(argc, argv);
   } catch (const cloze::Error& error) {
