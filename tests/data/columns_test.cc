@@ -126,9 +126,9 @@ TEST(ColumnsTest, Layouts) {
   EXPECT_EQ(refusal({"a", "b"}, {.layout = "cola"}),
             "format: data.tsv line 1: layout \"cola\" has rows of 4 fields (TSV without header: source, label, mark, "
             "sentence), found 2");
-  EXPECT_THAT(
-      refusal({"a"}, {.layout = "colla"}),
-      StartsWith("usage: unknown table layout \"colla\" (did you mean \"cola\"?); there are \"cola\", \"sst2\""));
+  EXPECT_THAT(refusal({"a"}, {.layout = "colla"}),
+              StartsWith("usage: unknown table layout \"colla\", did you mean cola?; there are lines, tsv, csv, jsonl, "
+                         "and \"cola\", \"sst2\""));
 }
 
 TEST(ColumnsTest, LayoutTableIsSound) {
