@@ -77,6 +77,16 @@ int run(int argc, char** argv) {
   return 0;
 }
 
+/// The answers that are held back were given before the error, and come before it.
+int fail_with(const std::string& message, int code) {
+  try {
+    cloze::cli::flush_out();
+  } catch (const cloze::Error&) {
+  }
+  cloze::cli::say(message);
+  return code;
+}
+
 /// A standard stream that is closed would give its number to the next file that is opened, and words for the user would
 /// be written into that file. What stands in for it refuses to be read or written.
 void occupy_closed_streams() {
@@ -94,13 +104,10 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const cloze::Error& error) {
-    cloze::cli::say(fmt::format("cloze: {}", error.what()));
-    return exit_code(error.code());
+    return fail_with(fmt::format("cloze: {}", error.what()), exit_code(error.code()));
   } catch (const std::bad_alloc&) {
-    cloze::cli::say("cloze: out of memory");
-    return 1;
+    return fail_with("cloze: out of memory", 1);
   } catch (const std::exception& error) {
-    cloze::cli::say(fmt::format("cloze: internal error: {}", error.what()));
-    return 1;
+    return fail_with(fmt::format("cloze: internal error: {}", error.what()), 1);
   }
 }
