@@ -229,7 +229,7 @@ const DataCase kFiles[] = {
      kGood,
      "F=${D}f; " + kTokenize,
      {"cannot read %f: expected a file, found a folder"}},
-    {"FolderAsVocabulary", "f/a.tsv", kGood, "F=${D}f/a.tsv; " + kTrain + "--vocab ${D}f", {"--vocab"}, 2},
+    {"VocabularyTwice", "f/a.tsv", kGood, "F=${D}f/a.tsv; " + kTrain + "--vocab ${D}f", {"--vocab"}, 2},
     {"FolderWithoutVocabulary",
      "f/a.tsv",
      kGood,
