@@ -2,6 +2,10 @@
 
 namespace cloze {
 
+Error::Error(ErrorCode code, std::string message) : code_(code), message_(std::move(message)) {
+  for (size_t at = 0; (at = message_.find('\0', at)) != std::string::npos;) message_.replace(at, 1, "\\x00");
+}
+
 const char* error_code_name(ErrorCode code) {
   switch (code) {
     case ErrorCode::kUsage:

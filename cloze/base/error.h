@@ -26,7 +26,8 @@ const char* error_code_name(ErrorCode code);
 
 class Error : public std::exception {
  public:
-  Error(ErrorCode code, std::string message) : code_(code), message_(std::move(message)) {}
+  /// NUL bytes, which a message may quote from a file, become "\x00": what() is a C string and would end there.
+  Error(ErrorCode code, std::string message);
   ErrorCode code() const { return code_; }
   const char* what() const noexcept override { return message_.c_str(); }
 

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "cloze/base/error.h"
+#include "cloze/base/suggest.h"
 
 namespace cloze {
 namespace {
@@ -19,8 +20,9 @@ int open_for_reading(const Path& path, struct stat& info) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) {
     const int why = errno;
-    fail(why == ENOENT || why == ENOTDIR ? ErrorCode::kNotFound : ErrorCode::kIo, "cannot open {}: {}", path.string(),
-         std::strerror(why));
+    const bool missing = why == ENOENT || why == ENOTDIR;
+    fail(missing ? ErrorCode::kNotFound : ErrorCode::kIo, "cannot open {}: {}{}", path.string(), std::strerror(why),
+         missing ? missing_path_hint(path) : "");
   }
   if (::fstat(descriptor, &info) != 0 || S_ISDIR(info.st_mode)) {
     ::close(descriptor);
@@ -93,6 +95,8 @@ std::optional<std::string_view> LineReader::next() {
       buffer_.erase(0, begin_);
       begin_ = 0;
     }
+    CLOZE_CHECK(buffer_.size() <= most_bytes_, ErrorCode::kFormat,
+                "{} line {}: a row longer than {} bytes; is it a text file?", name_, line_number_ + 1, most_bytes_);
     searched = buffer_.size();
     constexpr size_t kBlockBytes = 1 << 16;
     buffer_.resize(searched + kBlockBytes);
@@ -160,6 +164,7 @@ void write_file(const Path& path, std::string_view content) {
 }
 
 void make_folder(const Path& path) {
+  CLOZE_CHECK(!path.empty(), ErrorCode::kIo, "cannot create a folder: its name is empty");
   std::error_code error;
   std::filesystem::create_directories(path, error);
   CLOZE_CHECK(!error && std::filesystem::is_directory(path, error), ErrorCode::kIo, "cannot create the folder {}: {}",

@@ -51,9 +51,15 @@ class ByteReader {
 /// '\n' is a row if it is not empty. NUL bytes are ordinary bytes.
 class LineReader {
  public:
-  explicit LineReader(const Path& path) : bytes_(ByteReader::open(path)) {}
-  explicit LineReader(std::unique_ptr<ByteReader> bytes) : bytes_(std::move(bytes)) {}
-  /// The next row, valid until the next call; nullopt at the end.
+  static constexpr size_t kMostBytes = size_t{1} << 28;
+
+  explicit LineReader(const Path& path)
+      : LineReader(ByteReader::open(path), path == "-" ? "standard input" : path.string()) {}
+  /// `name` stands for the stream in errors. A row longer than `most_bytes` is an error: zeros without end, or a small
+  /// gzip file that unpacks to terabytes, must not take all memory.
+  explicit LineReader(std::unique_ptr<ByteReader> bytes, std::string name = "the input", size_t most_bytes = kMostBytes)
+      : bytes_(std::move(bytes)), name_(std::move(name)), most_bytes_(most_bytes) {}
+  /// The next row, valid until the next call; nullopt at the end. Errors: kFormat for a row that is too long.
   std::optional<std::string_view> next();
   /// 1-based number of the row that next() returned last.
   int64_t line_number() const { return line_number_; }
@@ -62,7 +68,8 @@ class LineReader {
 
  private:
   std::unique_ptr<ByteReader> bytes_;
-  std::string buffer_;
+  std::string name_, buffer_;
+  size_t most_bytes_;
   size_t begin_ = 0;
   int64_t line_number_ = 0;
   bool ended_ = false;

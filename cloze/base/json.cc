@@ -37,10 +37,19 @@ const Json* find(const Json& object, const char* key, std::string_view where) {
   return it == object.end() || it->is_null() ? nullptr : &*it;
 }
 
+/// " 8.5" for values short enough to be shown.
+std::string short_value(const Json& item) {
+  constexpr size_t kMostBytes = 40;
+  if (item.is_structured() || item.is_null()) return "";
+  const std::string text = fmt::format(" {}", item.dump(-1, ' ', true, Json::error_handler_t::replace));
+  return text.size() <= kMostBytes ? text : "";
+}
+
 template <class T, class Is>
 T typed(const Json* item, const char* key, const char* wanted, std::string_view where, Is is) {
   CLOZE_CHECK(item != nullptr, ErrorCode::kFormat, "{}: \"{}\" is missing; expected {}", where, key, wanted);
-  CLOZE_CHECK(is(*item), ErrorCode::kFormat, "{}: \"{}\" must be {}, found {}", where, key, wanted, item->type_name());
+  CLOZE_CHECK(is(*item), ErrorCode::kFormat, "{}: \"{}\" must be {}, found {}{}", where, key, wanted, item->type_name(),
+              short_value(*item));
   return item->get<T>();
 }
 
@@ -68,12 +77,19 @@ Json parse_json(std::string_view text, std::string_view where, int max_depth) {
   try {
     return Json::parse(text);
   } catch (const nlohmann::json::exception& error) {
-    // Its messages quote the input: broken UTF-8 and any length.
-    constexpr size_t kMostBytes = 300;
-    int64_t replaced = 0;
-    std::string reason = replace_invalid_utf8(std::string_view(error.what()).substr(0, kMostBytes), replaced);
-    fail(ErrorCode::kFormat, "{}: not valid JSON: {}", where, reason);
+    fail(ErrorCode::kFormat, "{}: not valid JSON: {}", where, json_reason(error.what()));
   }
+}
+
+std::string json_reason(const char* what) {
+  constexpr size_t kMostBytes = 300;
+  std::string_view text(what);
+  if (const size_t end = text.find("] "); text.starts_with("[json.exception") && end != std::string_view::npos)
+    text.remove_prefix(end + 2);
+  // It quotes the input: broken UTF-8 and any length.
+  int64_t replaced = 0;
+  std::string reason = replace_invalid_utf8(text.substr(0, kMostBytes), replaced);
+  return text.size() > kMostBytes ? reason + "..." : reason;
 }
 
 int64_t json_int(const Json& o, const char* key, std::string_view where) {

@@ -1,6 +1,7 @@
 #include <chrono>
 
 #include "cloze/base/json.h"
+#include "cloze/base/suggest.h"
 #include "cloze/cli/command.h"
 #include "cloze/cli/options.h"
 #include "cloze/cli/output.h"
@@ -24,7 +25,10 @@ void print(const JsonLine& line) {
 void run_model(const Options& options, MeasureMode mode) {
   MeasureOptions measured{
       .model = options.model, .mode = mode, .lengths = {}, .batch = options.batch, .runs = options.runs};
-  CLOZE_CHECK(options.batch > 0 && options.length > 0, ErrorCode::kUsage, "--batch and --length must be at least 1");
+  constexpr int64_t kMostRows = 1 << 20;
+  CLOZE_CHECK(options.batch > 0 && options.batch <= kMostRows && options.length > 0, ErrorCode::kUsage,
+              "--batch must be 1 to {} and --length at least 1, got {} and {}", kMostRows, options.batch,
+              options.length);
   if (options.lengths.empty())
     measured.lengths.assign(static_cast<size_t>(options.batch), options.length);
   else
@@ -74,13 +78,14 @@ void run_start(const Options& options) {
 
 void run(const Options& options) {
   options.threads.apply();
-  CLOZE_CHECK(options.precision == "fp32", ErrorCode::kUnsupported, "--precision must be fp32, got \"{}\"",
-              options.precision);
+  CLOZE_CHECK(options.precision == "fp32", ErrorCode::kUsage, "--precision must be fp32, got \"{}\"{}",
+              options.precision, did_you_mean(options.precision, {"fp32"}));
   if (options.mode == "infer") return run_model(options, MeasureMode::kInfer);
   if (options.mode == "train") return run_model(options, MeasureMode::kTrain);
   if (options.mode == "tokenize") return run_tokenizer(options);
   if (options.mode == "start") return run_start(options);
-  fail(ErrorCode::kUsage, "unknown --mode \"{}\"; known are infer, train, tokenize, start", options.mode);
+  fail(ErrorCode::kUsage, "unknown --mode \"{}\"{}; known are infer, train, tokenize, start", options.mode,
+       did_you_mean(options.mode, {"infer", "train", "tokenize", "start"}));
 }
 
 }  // namespace

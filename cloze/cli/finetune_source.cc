@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "cloze/cli/memory.h"
+
 namespace cloze::cli {
 namespace {
 
@@ -14,7 +16,9 @@ BertConfig scratch_config(const Source& source) {
     config.num_attention_heads = std::max<int64_t>(1, source.hidden / 64);
   }
   if (source.heads > 0) config.num_attention_heads = source.heads;
-  return BertConfig::from_json(config.to_json(), "the model asked for");  // the same checks as for a file
+  config = BertConfig::from_json(config.to_json(), "the model asked for");  // the same checks as for a file
+  check_memory(config);
+  return config;
 }
 
 }  // namespace
@@ -35,13 +39,15 @@ TrainingSource resolve(const Source& s, const TableFlags& table, int64_t seed) {
                 "--layers, --hidden, --heads and --max-length must not be negative, got {}", size);
   CLOZE_CHECK(s.dropout < 1 && s.label_smoothing >= 0 && s.label_smoothing < 1, ErrorCode::kUsage,
               "--dropout and --label-smoothing must be below 1, got {} and {}", s.dropout, s.label_smoothing);
+  // Before the aggregate: g++ 12 destroys members that it never made when an initialiser throws.
+  const ExampleOptions examples = table.resolve();
   TrainingSource source{.model = s.model,
                         .vocab = s.vocab,
                         .cased = s.cased,
                         .scratch_config = {},
                         .train = s.train,
                         .dev = s.dev,
-                        .examples = table.resolve(),
+                        .examples = examples,
                         .lengths = {.max_length = s.max_length, .long_texts = s.long_texts, .stride = s.stride},
                         .label_smoothing = s.label_smoothing,
                         .class_weights = s.class_weights,

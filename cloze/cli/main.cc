@@ -1,27 +1,26 @@
 // The program: parses, runs one command, turns errors into exit codes. 0 done, 1 failed, 2 wrong usage, 130
 // interrupted.
+#include <fcntl.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <iostream>
 #include <map>
 #include <new>
 
 #include "cloze/base/error.h"
+#include "cloze/base/suggest.h"
 #include "cloze/cli/command.h"
 #include "cloze/cli/output.h"
-#include "cloze/data/columns_names.h"
 
 namespace {
 
 int exit_code(cloze::ErrorCode code) {
   if (code == cloze::ErrorCode::kUsage) return 2;
   return code == cloze::ErrorCode::kInterrupted ? 130 : 1;
-}
-
-/// ": did you mean X?", or nothing where no candidate is near.
-std::string suggestion(std::string_view word, const std::vector<std::string>& candidates) {
-  const std::string nearest = cloze::nearest_name(word, candidates);
-  return nearest.empty() ? "" : fmt::format(": did you mean {}?", nearest);
 }
 
 /// The complaint about a first word that is no command, or about an option that the command lacks; empty if there is
@@ -32,7 +31,7 @@ std::string unknown_word(CLI::App& app, int argc, char** argv) {
   for (const cloze::cli::Command& command : cloze::cli::commands()) names.emplace_back(command.name);
   if (std::ranges::find(names, argv[1]) == names.end())
     return fmt::format("unknown command \"{}\"{}\nThere are: {}\nSee: cloze --help", argv[1],
-                       suggestion(argv[1], names), fmt::join(names, ", "));
+                       cloze::did_you_mean(argv[1], names), fmt::join(names, ", "));
   const CLI::App& command = *app.get_subcommand(argv[1]);
   std::vector<std::string> options;
   for (const CLI::Option* option : command.get_options())
@@ -41,7 +40,8 @@ std::string unknown_word(CLI::App& app, int argc, char** argv) {
     const std::string word = std::string(argv[i]).substr(0, std::string_view(argv[i]).find('='));
     if (!word.starts_with("--") || word == "--") continue;
     if (std::ranges::find(options, word) == options.end())
-      return fmt::format("unknown option {}{}\nSee: cloze {} --help", word, suggestion(word, options), argv[1]);
+      return fmt::format("unknown option {}{}\nSee: cloze {} --help", word, cloze::did_you_mean(word, options),
+                         argv[1]);
   }
   return "";
 }
@@ -63,7 +63,10 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {
-    return app.exit(success);
+    const int code = app.exit(success);
+    if (std::cout.flush()) return code;
+    cloze::cli::say("cloze: cannot write to standard output");
+    return 1;
   } catch (const CLI::ParseError& error) {
     const auto chosen = app.get_subcommands();
     const std::string help = chosen.empty() ? "cloze --help" : "cloze " + chosen[0]->get_name() + " --help";
@@ -74,19 +77,37 @@ int run(int argc, char** argv) {
   return 0;
 }
 
+/// The answers that are held back were given before the error, and come before it.
+int fail_with(const std::string& message, int code) {
+  try {
+    cloze::cli::flush_out();
+  } catch (const cloze::Error&) {
+  }
+  cloze::cli::say(message);
+  return code;
+}
+
+/// A standard stream that is closed would give its number to the next file that is opened, and words for the user would
+/// be written into that file. What stands in for it refuses to be read or written.
+void occupy_closed_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(stream, F_GETFD) < 0 && ::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY) != stream)
+      std::_Exit(1);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A file that may not grow further is then an error of write(2) like a full disk, and half-written files are removed.
+  std::signal(SIGXFSZ, SIG_IGN);
+  occupy_closed_streams();
   try {
     return run(argc, argv);
   } catch (const cloze::Error& error) {
-    cloze::cli::say(fmt::format("cloze: {}", error.what()));
-    return exit_code(error.code());
+    return fail_with(fmt::format("cloze: {}", error.what()), exit_code(error.code()));
   } catch (const std::bad_alloc&) {
-    cloze::cli::say("cloze: out of memory");
-    return 1;
+    return fail_with("cloze: out of memory", 1);
   } catch (const std::exception& error) {
-    cloze::cli::say(fmt::format("cloze: internal error: {}", error.what()));
-    return 1;
+    return fail_with(fmt::format("cloze: internal error: {}", error.what()), 1);
   }
 }

@@ -1,5 +1,6 @@
 #include "cloze/cli/options.h"
 
+#include "cloze/base/suggest.h"
 #include "cloze/base/thread_team.h"
 #include "cloze/data/columns_layout.h"
 
@@ -48,7 +49,8 @@ ExampleOptions TableFlags::resolve() const {
   else if (!format.empty())
     options.columns.layout = format;
   CLOZE_CHECK(invalid_utf8 == "refuse" || invalid_utf8 == "replace", ErrorCode::kUsage,
-              "--invalid-utf8 must be refuse or replace, got \"{}\"", invalid_utf8);
+              "--invalid-utf8 must be refuse or replace, got \"{}\"{}", invalid_utf8,
+              did_you_mean(invalid_utf8, {"refuse", "replace"}));
   options.table.invalid_utf8 = invalid_utf8 == "refuse" ? InvalidUtf8::kRefuse : InvalidUtf8::kReplace;
   return options;
 }

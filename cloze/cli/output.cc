@@ -1,10 +1,12 @@
 #include "cloze/cli/output.h"
 
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -13,20 +15,76 @@
 
 namespace cloze::cli {
 
+namespace {
+
+/// What write_out() holds back. Not stdio's: its blocks end in the middle of lines, so that a program that is stopped
+/// would leave half a line behind.
+std::string held;
+
+/// `text` without what a terminal would obey: file names, labels and column names come from files that nobody checked.
+std::string without_controls(std::string_view text) {
+  std::string shown;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const unsigned char c = static_cast<unsigned char>(text[i]);
+    const unsigned char next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0;
+    if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7F) {
+      shown += fmt::format("\\x{:02x}", c);
+    } else if (c == 0xC2 && next >= 0x80 && next < 0xA0) {  // C1: U+0080 to U+009F
+      shown += fmt::format("\\u{:04x}", next);
+      ++i;
+    } else {
+      shown += text[i];
+    }
+  }
+  return shown;
+}
+
+/// Bytes of the next write: whole lines, as many as a pipe takes in one piece; a longer line goes alone.
+size_t piece_of(std::string_view text) {
+  constexpr size_t kAtomic = PIPE_BUF;
+  if (text.size() <= kAtomic) return text.size();
+  size_t end = text.rfind('\n', kAtomic - 1);
+  if (end == std::string_view::npos) end = text.find('\n', kAtomic);
+  return end == std::string_view::npos ? text.size() : end + 1;
+}
+
+/// All of it. Errors: kIo.
+void write_whole(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(STDOUT_FILENO, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) {  // a pipe that somebody made non-blocking
+      pollfd ready{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+      ::poll(&ready, 1, -1);
+      continue;
+    }
+    CLOZE_CHECK(n >= 0, ErrorCode::kIo, "cannot write to standard output: {}", std::strerror(errno));
+    text.remove_prefix(static_cast<size_t>(n));
+  }
+}
+
+}  // namespace
+
 void say(std::string_view line) {
-  std::string text(line);
-  text += '\n';
+  const std::string text = without_controls(line) + '\n';
   std::fwrite(text.data(), 1, text.size(), stderr);
   std::fflush(stderr);
 }
 
 void write_out(std::string_view text) {
-  CLOZE_CHECK(std::fwrite(text.data(), 1, text.size(), stdout) == text.size(), ErrorCode::kIo,
-              "cannot write to standard output: {}", std::strerror(errno));
+  constexpr size_t kMostHeld = 1 << 16;
+  held += text;
+  if (held.size() >= kMostHeld && held.ends_with('\n')) flush_out();
 }
 
 void flush_out() {
-  CLOZE_CHECK(std::fflush(stdout) == 0, ErrorCode::kIo, "cannot write to standard output: {}", std::strerror(errno));
+  std::string text;
+  text.swap(held);  // what cannot be written is not tried again
+  for (std::string_view rest = text; !rest.empty();) {
+    const size_t n = piece_of(rest);
+    write_whole(rest.substr(0, n));
+    rest.remove_prefix(n);
+  }
 }
 
 Progress::Progress() : terminal_(::isatty(STDERR_FILENO) == 1), begin_(Clock::now()) {}

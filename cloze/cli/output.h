@@ -9,10 +9,13 @@
 
 namespace cloze::cli {
 
-/// A line on stderr.
+/// A line on stderr. Control characters but line ends and tabs are shown as \x1b: what stands in a hostile file must
+/// not steer the terminal.
 void say(std::string_view line);
 
-/// Text on stdout, as it is. Errors: kIo (a full disk), which a silent program would hide.
+/// Text on stdout, as it is: whole lines, held back until flush_out() or until there is much of it. A reader of a pipe
+/// never sees half a line of up to 4096 bytes, however the program ends.
+/// Errors: kIo (a full disk), which a silent program would hide.
 void write_out(std::string_view text);
 void flush_out();
 

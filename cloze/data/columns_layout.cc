@@ -83,9 +83,10 @@ const Layout& find_layout(std::string_view name) {
     if (layout.name == name) return layout;
     names.emplace_back(layout.name);
   }
-  const std::string near = nearest_name(name, names);
-  fail(ErrorCode::kUsage, "unknown table layout \"{}\"{}; there are {}", name,
-       near.empty() ? "" : fmt::format(" (did you mean \"{}\"?)", near), quoted_list(names));
+  std::vector<std::string> all = {"lines", "tsv", "csv", "jsonl"};
+  all.insert(all.end(), names.begin(), names.end());
+  fail(ErrorCode::kUsage, "unknown table layout \"{}\"{}; there are lines, tsv, csv, jsonl, and {}", name,
+       did_you_mean(name, all), quoted_list(names));
 }
 
 }  // namespace cloze

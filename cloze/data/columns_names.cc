@@ -34,21 +34,6 @@ constexpr auto kLabel = std::to_array<std::string_view>({"label", "category", "c
                                                          "sentiment", "target", "topic", "emotion", "is_duplicate",
                                                          "score", "similarity", "rating", "stars"});
 
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
-
 }  // namespace
 
 std::span<const Couple> usual_couples() {
@@ -62,33 +47,6 @@ std::span<const std::string_view> usual_text_pair_names() {
 }
 std::span<const std::string_view> usual_label_names() {
   return kLabel;
-}
-
-std::string folded_name(std::string_view name) {
-  const size_t first = name.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos) return "";
-  std::string folded(name.substr(first, name.find_last_not_of(" \t\r\n") - first + 1));
-  for (char& c : folded) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return folded;
-}
-
-std::string nearest_name(std::string_view word, std::span<const std::string> candidates) {
-  constexpr size_t kLongestName = 100;  // a data row taken for a header may hold fields of megabytes
-  const std::string wanted = folded_name(word);
-  std::string best;
-  size_t least = std::min<size_t>(2, wanted.size() / 3) + 1;
-  if (wanted.size() > kLongestName) return best;
-  for (const std::string& candidate : candidates) {
-    if (candidate.size() > kLongestName) continue;
-    const size_t distance = edit_distance(wanted, folded_name(candidate));
-    if (distance < least) {
-      least = distance;
-      best = candidate;
-    }
-  }
-  return best;
 }
 
 std::string quoted_list(std::span<const std::string> names) {

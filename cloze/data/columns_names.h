@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "cloze/base/suggest.h"
+
 namespace cloze {
 
 /// Columns that belong together as text and text pair. They are looked for before single names, in this order, so that
@@ -17,13 +19,6 @@ std::span<const std::pair<std::string_view, std::string_view>> usual_couples();
 std::span<const std::string_view> usual_text_names();
 std::span<const std::string_view> usual_text_pair_names();
 std::span<const std::string_view> usual_label_names();
-
-/// A header's name as it is compared: ASCII letters in lower case, blanks around it dropped.
-std::string folded_name(std::string_view name);
-
-/// The candidate nearest to `word` by edit distance, case aside; empty if none is near enough to be a slip of the pen
-/// (more than two edits, or more than a third of the word).
-std::string nearest_name(std::string_view word, std::span<const std::string> candidates);
 
 /// `"a", "b", "c"` for messages: at most 20 names, each cut at 40 bytes (at a code point's border); "none" if empty.
 std::string quoted_list(std::span<const std::string> names);

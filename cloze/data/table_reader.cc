@@ -40,7 +40,7 @@ std::variant<LineReader, CsvRecordReader> make_source(std::unique_ptr<ByteReader
                                                       TableFormat format) {
   bytes = std::make_unique<BomSkipper>(std::move(bytes));
   if (format == TableFormat::kCsv) return CsvRecordReader(std::move(bytes), name);
-  return LineReader(std::move(bytes));
+  return LineReader(std::move(bytes), name);
 }
 
 void split_at_tabs(std::string_view text, std::vector<std::string_view>& fields) {

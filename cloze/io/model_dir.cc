@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cloze/base/error.h"
+#include "cloze/base/suggest.h"
 #include "cloze/io/load_report.h"
 
 namespace cloze {
@@ -11,6 +12,23 @@ namespace {
 constexpr size_t kMaxJsonBytes = size_t{16} << 20;
 constexpr const char* kExpected = "a model directory: config.json, vocab.txt (or tokenizer.json), model.safetensors";
 
+/// For a file of a model directory that was given in its place.
+std::string folder_of(const Path& file) {
+  const Path folder = file.has_parent_path() ? file.parent_path() : Path(".");
+  std::error_code error;
+  if (!std::filesystem::exists(folder / ModelFiles::kConfig, error)) return "";
+  return fmt::format("; give the folder that it lies in: {}", folder.string());
+}
+
+/// For a folder that holds no model itself: the first of its sub-folders that does.
+std::string model_below(const Path& dir, const std::vector<std::string>& names) {
+  std::error_code error;
+  for (const std::string& name : names)
+    if (std::filesystem::exists(dir / name / ModelFiles::kConfig, error))
+      return fmt::format("; did you mean {}?", (dir / name).string());
+  return "";
+}
+
 }  // namespace
 
 ModelFiles ModelFiles::open(const Path& dir) {
@@ -18,12 +36,13 @@ ModelFiles ModelFiles::open(const Path& dir) {
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(dir, error);
   CLOZE_CHECK(status.type() != std::filesystem::file_type::not_found, ErrorCode::kNotFound,
-              "there is no {}; expected {}. Cloze does not download models: give a folder on this machine",
-              dir.string(), kExpected);
+              "there is no {}{}; expected {}. Cloze does not download models, by whatever name: give a folder on this "
+              "machine",
+              dir.string(), missing_path_hint(dir), kExpected);
   CLOZE_CHECK(status.type() != std::filesystem::file_type::none, ErrorCode::kIo, "cannot read {}: {}", dir.string(),
               error.message());
-  CLOZE_CHECK(std::filesystem::is_directory(status), ErrorCode::kUsage, "{} is a file; expected {}", dir.string(),
-              kExpected);
+  CLOZE_CHECK(std::filesystem::is_directory(status), ErrorCode::kUsage, "{} is a file; expected {}{}", dir.string(),
+              kExpected, folder_of(dir));
   ModelFiles files(dir);
   CLOZE_CHECK(!files.list().empty(), ErrorCode::kNotFound, "the folder {} is empty; expected {}", dir.string(),
               kExpected);
@@ -43,8 +62,8 @@ bool ModelFiles::has(std::string_view name) const {
 Path ModelFiles::require(std::string_view name) const {
   if (has(name)) return path(name);
   const std::vector<std::string> present = list();
-  fail(ErrorCode::kNotFound, "no {} in {}, which holds {}; expected {}", name, dir_.string(),
-       present.empty() ? "nothing" : shorten_names(present), kExpected);
+  fail(ErrorCode::kNotFound, "no {} in {}, which holds {}; expected {}{}", name, dir_.string(),
+       present.empty() ? "nothing" : shorten_names(present), kExpected, model_below(dir_, present));
 }
 
 std::vector<std::string> ModelFiles::list() const {

@@ -92,16 +92,18 @@ class HeaderVisitor : public JsonVisitor {
   }
 
   [[noreturn]] void refuse(const Keys& path, const char* found) const {
-    const char* expected = path.empty()                ? "an object of tensors"
-                           : path[0] == kMetadata      ? "an object of strings"
-                           : path.size() == 1          ? "an object (dtype, shape, data_offsets)"
-                           : path[1] == "dtype"        ? "a string"
-                           : path[1] == "shape"        ? "an array of integers"
-                           : path[1] == "data_offsets" ? "an array of two integers"
-                                                       : "only dtype, shape and data_offsets";
+    const char* expected = path.empty()           ? "an object of tensors"
+                           : path[0] == kMetadata ? "an object of strings"
+                           : path.size() == 1     ? "an object (dtype, shape, data_offsets)"
+                           : path[1] == "dtype"   ? "a string"
+                           : path[1] == "shape"   ? "an array of integers"
+                                                  : "an array of two integers";
     std::string at = "the header";
     if (!path.empty()) at = quote_name(path[0]);
     if (path.size() > 1) at += " member " + quote_name(path[1]);
+    CLOZE_CHECK(path.size() < 2 || path[0] == kMetadata || path[1] == "dtype" || path[1] == "shape" ||
+                    path[1] == "data_offsets",
+                ErrorCode::kFormat, "{}: {} is not known; a tensor has dtype, shape and data_offsets", where_, at);
     fail(ErrorCode::kFormat, "{}: {} must be {}, found {}", where_, at, expected, found);
   }
 

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <map>
 #include <utility>
 
 #include "cloze/base/error.h"
+#include "cloze/base/suggest.h"
 
 namespace cloze {
 namespace {
@@ -72,6 +74,13 @@ std::vector<std::string> parse_labels(const Json& object, const std::string& whe
     labels[id] = name.get<std::string>();
     seen[id] = 1;
   }
+  // Predictions name labels, and members of one object cannot share a name.
+  std::map<std::string_view, size_t> ids;
+  for (size_t id = 0; id < labels.size(); ++id) {
+    const auto [first, fresh] = ids.emplace(labels[id], id);
+    CLOZE_CHECK(fresh, ErrorCode::kFormat, "{}: \"id2label\" gives {} and {} the same name \"{}\"; rename one", where,
+                first->second, id, labels[id]);
+  }
   return labels;
 }
 
@@ -130,7 +139,9 @@ BertConfig BertConfig::preset(const std::string& size) {
   };
   constexpr Preset kPresets[] = {{"tiny", 2, 128},   {"mini", 4, 256},  {"small", 4, 512},
                                  {"medium", 8, 512}, {"base", 12, 768}, {"large", 24, 1024}};
+  std::vector<std::string> names;
   for (const Preset& preset : kPresets) {
+    names.emplace_back(preset.name);
     if (size != preset.name) continue;
     BertConfig config;
     config.num_hidden_layers = preset.layers;
@@ -139,7 +150,8 @@ BertConfig BertConfig::preset(const std::string& size) {
     config.intermediate_size = 4 * preset.hidden;
     return config;
   }
-  fail(ErrorCode::kUsage, "unknown size \"{}\"; known are tiny, mini, small, medium, base, large", size);
+  fail(ErrorCode::kUsage, "unknown size \"{}\"{}; known are tiny, mini, small, medium, base, large", size,
+       did_you_mean(size, names));
 }
 
 Json BertConfig::to_json() const {
@@ -168,6 +180,13 @@ Json BertConfig::to_json() const {
   }
   if (!cloze.empty()) object["cloze"] = cloze;
   return object;
+}
+
+double BertConfig::parameter_elements() const {
+  const double tables =
+      static_cast<double>(vocab_size + max_position_embeddings + type_vocab_size + 2 + hidden_size + 1);
+  return tables * static_cast<double>(hidden_size) +
+         static_cast<double>(num_hidden_layers) * static_cast<double>(layer_elements());
 }
 
 int64_t BertConfig::layer_elements() const {

@@ -43,6 +43,8 @@ struct BertConfig {
 
   /// Elements of one encoder layer's tensors.
   int64_t layer_elements() const;
+  /// Elements of encoder, embeddings and pooler; a double, because a config may ask for more than 2^63.
+  double parameter_elements() const;
   /// Floating-point operations of the encoder for one sequence, forward: L (2 (4 H^2 + 2 H F) S + 4 S^2 H).
   double forward_flops(int64_t tokens) const;
   /// About how many bytes a training step over a batch of `tokens` tokens takes beside parameters and gradients: the

@@ -25,10 +25,11 @@ BertConfig load_config(const ModelFiles& files) {
   // Two bytes a weight is the least that any format takes.
   const double least =
       2.0 * static_cast<double>(config.num_hidden_layers) * static_cast<double>(config.layer_elements());
-  CLOZE_CHECK(bytes == 0 || least <= static_cast<double>(bytes), ErrorCode::kValue,
-              "{}: {} layers of width {} need at least {:.0f} bytes of weights, but the weight files have {}", where,
-              config.num_hidden_layers, config.hidden_size, least, bytes);
-  return config;
+  if (bytes == 0 || least <= static_cast<double>(bytes)) return config;
+  const Weights weights{files.dir()};  // a file that is truncated, or no safetensors at all, says so itself
+  fail(ErrorCode::kValue,
+       "{}: {} layers of width {} need at least {:.0f} bytes of weights, but the weight files have {}", where,
+       config.num_hidden_layers, config.hidden_size, least, bytes);
 }
 
 LoadReport load_parameters(Weights& weights, const ParameterList& parameters, double initializer_range, uint64_t seed,

@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "cloze/base/error.h"
+#include "cloze/base/suggest.h"
 
 namespace cloze {
 
@@ -12,7 +13,8 @@ Decline parse_decline(const std::string& name) {
   if (name == "constant") return Decline::kConstant;
   if (name == "linear") return Decline::kLinear;
   if (name == "cosine") return Decline::kCosine;
-  fail(ErrorCode::kUsage, "unknown schedule \"{}\"; known are constant, linear, cosine", name);
+  fail(ErrorCode::kUsage, "unknown schedule \"{}\"{}; known are constant, linear, cosine", name,
+       did_you_mean(name, {"constant", "linear", "cosine"}));
 }
 
 double Schedule::rate(int64_t step) const {

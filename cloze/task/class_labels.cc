@@ -8,7 +8,7 @@
 
 #include "cloze/base/error.h"
 #include "cloze/base/json.h"
-#include "cloze/data/columns_names.h"
+#include "cloze/base/suggest.h"
 #include "cloze/task/batches.h"
 
 namespace cloze {
@@ -95,11 +95,9 @@ std::vector<float> class_weights(const std::string& choice, const std::vector<st
   const Json given = choice.starts_with('{') ? parse_json(choice, "--class-weights") : parse_pairs(choice);
   for (const auto& [name, weight] : given.items()) {
     const auto found = std::ranges::find(labels, name);
-    if (found == labels.end()) {
-      const std::string nearest = nearest_name(name, labels);
+    if (found == labels.end())
       fail(ErrorCode::kUsage, "--class-weights: there is no label \"{}\"{}; there are {}", name,
-           nearest.empty() ? "" : fmt::format(" (did you mean \"{}\"?)", nearest), shorten_list(labels));
-    }
+           did_you_mean(name, labels), shorten_list(labels));
     const double value = weight.is_number() ? weight.get<double>() : -1;
     CLOZE_CHECK(std::isfinite(value) && value >= 0, ErrorCode::kUsage,
                 "--class-weights: the weight of \"{}\" must be a number of at least 0, got {}", name, weight.dump());

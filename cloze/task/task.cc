@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "cloze/data/columns_names.h"
+#include "cloze/base/suggest.h"
 
 namespace cloze {
 
@@ -23,9 +23,8 @@ const TaskEntry& find_task(const std::string& name) {
     if (name == task.name) return task;
     names.emplace_back(task.name);
   }
-  const std::string nearest = nearest_name(name, names);
-  fail(ErrorCode::kUsage, "unknown task \"{}\"{}; there are {}", name,
-       nearest.empty() ? "" : ", did you mean " + nearest + "?", fmt::join(names, ", "));
+  fail(ErrorCode::kUsage, "unknown task \"{}\"{}; there are {}", name, did_you_mean(name, names),
+       fmt::join(names, ", "));
 }
 
 const TaskEntry& task_of(const ModelFiles& files, const std::string& name) {
@@ -33,7 +32,11 @@ const TaskEntry& task_of(const ModelFiles& files, const std::string& name) {
   const std::string where = files.path(ModelFiles::kConfig).string();
   const BertConfig config = BertConfig::from_json(files.read_json(), where);
   const std::string noted = json_string_or(config.cloze, "task", "", where);
-  if (!noted.empty()) return find_task(noted);
+  for (const TaskEntry& task : tasks())
+    if (noted == task.name) return task;
+  CLOZE_CHECK(noted.empty(), ErrorCode::kUnsupported,
+              "{}: \"cloze\" names the task \"{}\", which this version does not know; name another with --task", where,
+              noted);
   for (const TaskEntry& task : tasks())
     if (config.architecture == task.architecture) return task;
   fail(ErrorCode::kUsage,

@@ -1,5 +1,6 @@
 // Tokenizer::load and save: which file of a model directory says what.
 #include "cloze/base/error.h"
+#include "cloze/base/suggest.h"
 #include "cloze/text/tokenizer_config.h"
 #include "cloze/text/tokenizer_impl.h"
 #include "cloze/text/tokenizer_json.h"
@@ -52,6 +53,10 @@ Tokenizer load_vocab(const Path& directory, const TokenizerConfig& config) {
   return Tokenizer::from_vocabulary(std::move(vocabulary), std::move(options));
 }
 
+std::string missing_folder_hint(const Path& directory) {
+  return fmt::format("; there is no such folder{}. Cloze does not download models", missing_path_hint(directory));
+}
+
 }  // namespace
 
 Tokenizer Tokenizer::load(const Path& directory) {
@@ -62,8 +67,8 @@ Tokenizer Tokenizer::load(const Path& directory) {
     config = parse_tokenizer_config(read_file(config_path, kMaxJsonBytes), config_path.string());
   if (std::filesystem::exists(directory / "tokenizer.json", ignored)) return load_json(directory, config);
   CLOZE_CHECK(std::filesystem::exists(directory / "vocab.txt", ignored), ErrorCode::kNotFound,
-              "{} has neither tokenizer.json nor vocab.txt: expected a model directory of Hugging Face's form",
-              directory.string());
+              "{} has neither tokenizer.json nor vocab.txt: expected a model directory of Hugging Face's form{}",
+              directory.string(), std::filesystem::exists(directory, ignored) ? "" : missing_folder_hint(directory));
   return load_vocab(directory, config);
 }
 

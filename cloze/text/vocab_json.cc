@@ -38,7 +38,7 @@ class Builder {
   bool end_object() { return pop(); }
   bool end_array() { return pop(); }
   bool parse_error(size_t at, const std::string&, const nlohmann::detail::exception& error) {
-    fail(ErrorCode::kFormat, "{} is not valid JSON at byte {}: {}", where_, at, error.what());
+    fail(ErrorCode::kFormat, "{} is not valid JSON at byte {}: {}", where_, at, json_reason(error.what()));
   }
 
  private:

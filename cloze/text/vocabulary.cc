@@ -48,6 +48,9 @@ Vocabulary::Vocabulary(const std::vector<std::string>& pieces, SpecialTokenNames
 
 Vocabulary Vocabulary::load(const Path& path, SpecialTokenNames names) {
   const std::string content = read_file(path, kMaxFileBytes);
+  CLOZE_CHECK(!content.starts_with("\xEF\xBB\xBF"), ErrorCode::kFormat,
+              "{} begins with a byte order mark, which would become part of the first piece; save it without one",
+              path.string());
   std::vector<std::string> pieces;
   for (size_t begin = 0; begin < content.size();) {
     size_t end = content.find('\n', begin);

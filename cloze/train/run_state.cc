@@ -49,7 +49,7 @@ void save_run_state(const ModelFiles& files, const RunState& state, const Json& 
                      {"log", state.log}});
 }
 
-RunState load_run_state(const ModelFiles& files, const Json& run, AdamW& optimizer) {
+RunState load_run_state(const ModelFiles& files, const Json& run, int64_t total_steps, AdamW& optimizer) {
   const Path path = files.path(kResumeFile);
   const SafetensorsFile file(path);
   const auto text = [&](const char* key) -> const std::string& {
@@ -65,16 +65,26 @@ RunState load_run_state(const ModelFiles& files, const Json& run, AdamW& optimiz
                 path.string(), key);
     return value.get<int64_t>();
   };
+  const auto number = [&](const char* key) {
+    const std::string& digits = text(key);
+    char* end = nullptr;
+    const double value = std::strtod(digits.c_str(), &end);
+    CLOZE_CHECK(!digits.empty() && *end == '\0', ErrorCode::kFormat, "{}: \"{}\" is not a number", path.string(), key);
+    return value;
+  };
   RunState state;
   state.step = whole("step");
   state.loss_steps = whole("loss_steps");
   state.best_step = whole("best_step");
   state.since_best = whole("since_best");
-  state.patience_value = std::strtod(text("patience_value").c_str(), nullptr);
-  state.loss_sum = std::strtod(text("loss_sum").c_str(), nullptr);
-  state.best_value = std::strtod(text("best_value").c_str(), nullptr);
+  state.patience_value = number("patience_value");
+  state.loss_sum = number("loss_sum");
+  state.best_value = number("best_value");
   state.best_metrics = text("best_metrics");
   state.log = text("log");
+  CLOZE_CHECK(state.step <= total_steps && state.best_step <= state.step, ErrorCode::kFormat,
+              "{}: step {} (best {}) of a run of {} steps", path.string(), state.step, state.best_step, total_steps);
+  if (state.best_step > 0) parse_json(state.best_metrics, path.string());
   for (size_t i = 0; i < optimizer.parameters().size(); ++i) {
     Parameter& parameter = *optimizer.parameters()[i];
     // Copies: the file is replaced while the run goes on.

@@ -32,7 +32,7 @@ void refuse_other_run(const Json& before, const Json& now, const Path& where);
 void save_run_state(const ModelFiles& files, const RunState& state, const Json& run, const AdamW& optimizer);
 
 /// Fills the optimizer's parameters and moments. Errors: kUsage where `run` differs from the file's, with the
-/// differences; kFormat, kNotFound, kShape for a file that is not of this run.
-RunState load_run_state(const ModelFiles& files, const Json& run, AdamW& optimizer);
+/// differences; kFormat, kNotFound, kShape, kValue for a file that is not of this run or is damaged.
+RunState load_run_state(const ModelFiles& files, const Json& run, int64_t total_steps, AdamW& optimizer);
 
 }  // namespace cloze

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "cloze/base/folder_lock.h"
+#include "cloze/base/suggest.h"
 #include "cloze/ops/var.h"
 #include "cloze/optim/adamw.h"
 #include "cloze/optim/schedule.h"
@@ -43,7 +44,7 @@ class Run {
 
   TrainResult go(Start start) {
     if (start == Start::kResume) {
-      state_ = load_run_state(files_, run_, optimizer_);
+      state_ = load_run_state(files_, run_, total_steps_, optimizer_);
       observer_.on_message(fmt::format("resumed at step {} of {}", state_.step, total_steps_));
     } else {
       files_.write_json(kRunFile, run_);
@@ -221,8 +222,8 @@ TrainResult train(TrainingTask& task, const TrainOptions& options, Json run, con
               settings.checkpoint_steps);
   const std::vector<std::string> metrics = task.metric_names();
   CLOZE_CHECK(options.save_best.empty() || std::ranges::find(metrics, options.save_best) != metrics.end(),
-              ErrorCode::kUsage, "--save-best: no metric \"{}\"; there are {}", options.save_best,
-              fmt::join(metrics, ", "));
+              ErrorCode::kUsage, "--save-best: no metric \"{}\"{}; there are {}", options.save_best,
+              did_you_mean(options.save_best, metrics), fmt::join(metrics, ", "));
   CLOZE_CHECK(options.patience == 0 || task.has_dev(), ErrorCode::kUsage,
               "--patience needs --dev: without it no evaluation tells a better model from a worse one");
   run["inputs"] = task.fingerprint();

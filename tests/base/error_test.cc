@@ -38,5 +38,9 @@ TEST(ErrorTest, EveryCodeHasItsWord) {
   EXPECT_STREQ(error_code_name(ErrorCode::kNotFound), "not found");
 }
 
+TEST(ErrorTest, ANulDoesNotEndTheMessage) {
+  EXPECT_STREQ(Error(ErrorCode::kFormat, std::string("a\0b\0", 4)).what(), "a\\x00b\\x00");
+}
+
 }  // namespace
 }  // namespace cloze

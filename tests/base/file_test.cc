@@ -179,6 +179,38 @@ TEST(ByteReaderTest, BrokenGzipIsAnError) {
   EXPECT_THAT(read_all(packed), StartsWith("format: "));
 }
 
+TEST(ByteReaderTest, GzipMembersPaddingAndWhatFollows) {
+  const TemporaryFolder folder;
+  const std::string a = read_file(folder.write_gzip("a.gz", "one\ntwo\n")),
+                    b = read_file(folder.write_gzip("b.gz", "3\n"));
+  const auto rows_of = [&](const std::string& bytes) {
+    std::string rows;
+    const std::string error = error_of([&] {
+      LineReader reader(folder.write("c.gz", bytes));
+      while (const auto row = reader.next()) rows += std::string(*row) + ",";
+    });
+    return rows + " " + error;
+  };
+  EXPECT_EQ(rows_of(a + b), "one,two,3, no error");
+  EXPECT_EQ(rows_of(a + std::string(500000, '\0')), "one,two, no error");
+  EXPECT_EQ(rows_of(a + std::string(500000, '\0') + b), "one,two,3, no error");
+  EXPECT_EQ(rows_of(read_file(folder.write_gzip("d.gz", "")) + b), "3, no error");
+  EXPECT_THAT(rows_of(a + "garbage"), HasSubstr("other bytes follow after the packed data"));
+  EXPECT_THAT(rows_of(a + "\x1F"), HasSubstr("unexpected end"));
+  EXPECT_THAT(rows_of(""), HasSubstr("is not a gzip file: it is empty"));
+  EXPECT_THAT(rows_of("text"), HasSubstr("is not a gzip file, but its name ends in .gz"));
+  std::string wrong = a;
+  wrong[wrong.size() - 8] = static_cast<char>(wrong[wrong.size() - 8] ^ 1);
+  EXPECT_THAT(rows_of(wrong), HasSubstr("incorrect data check"));
+}
+
+TEST(LineReaderTest, ARowWithoutEndIsStopped) {
+  LineReader reader(std::make_unique<SlowBytes>("short\n" + std::string(300000, 'x'), 1 << 16), "data", 100000);
+  EXPECT_EQ(reader.next(), "short");
+  EXPECT_EQ(error_of([&] { reader.next(); }),
+            "format: data line 2: a row longer than 100000 bytes; is it a text file?");
+}
+
 TEST(ByteReaderTest, MissingAndFolder) {
   const TemporaryFolder folder;
   EXPECT_THAT(error_of([&] { ByteReader::open(folder.path() / "none.gz"); }), StartsWith("not found: cannot open"));

@@ -59,7 +59,7 @@ TEST(JsonMembersTest, ErrorsNameKeyAndType) {
   EXPECT_EQ(error_of([&] { json_int(object, "none", "config.json"); }),
             "format: config.json: \"none\" is missing; expected an integer");
   EXPECT_EQ(error_of([&] { json_int(object, "f", "config.json"); }),
-            "format: config.json: \"f\" must be an integer, found number");
+            "format: config.json: \"f\" must be an integer, found number 0.5");
   EXPECT_THAT(error_of([&] { json_int(object, "big", "a"); }), HasSubstr("\"big\" must be an integer"));
   EXPECT_THAT(error_of([&] { json_string(object, "n", "a"); }), HasSubstr("\"n\" is missing; expected a string"));
   EXPECT_THAT(error_of([&] { json_number_or(object, "s", 1, "a"); }),

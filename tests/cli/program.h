@@ -29,17 +29,24 @@ class Workplace {
   ~Workplace() { std::filesystem::remove_all(dir_); }
   Path operator/(const std::string& name) const { return dir_ / name; }
   Path write(const std::string& name, const std::string& content) const {
+    std::filesystem::create_directories((dir_ / name).parent_path());
     write_file(dir_ / name, content);
     return dir_ / name;
   }
 
   /// `arguments` as in a shell; `input` is stdin.
   Outcome cloze(const std::string& arguments, const std::string& input = "") const {
+    return shell("'" CLOZE_BINARY "' " + arguments, input);
+  }
+
+  /// A shell command, in braces. The exit code of a program that a signal ends is 128 and its number.
+  Outcome shell(const std::string& command, const std::string& input = "") const {
     write("stdin", input);
-    const std::string command = "'" CLOZE_BINARY "' " + arguments + " <'" + (dir_ / "stdin").string() + "' >'" +
-                                (dir_ / "stdout").string() + "' 2>'" + (dir_ / "stderr").string() + "'";
-    const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(dir_ / "stdout"), read_file(dir_ / "stderr")};
+    const std::string whole = "{ " + command + "\n} <'" + (dir_ / "stdin").string() + "' >'" +
+                              (dir_ / "stdout").string() + "' 2>'" + (dir_ / "stderr").string() + "'";
+    const int status = std::system(whole.c_str());
+    const int code = WIFEXITED(status) ? WEXITSTATUS(status) : WIFSIGNALED(status) ? 128 + WTERMSIG(status) : -1;
+    return {code, read_file(dir_ / "stdout"), read_file(dir_ / "stderr")};
   }
 
  private:

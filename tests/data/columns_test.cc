@@ -126,9 +126,9 @@ TEST(ColumnsTest, Layouts) {
   EXPECT_EQ(refusal({"a", "b"}, {.layout = "cola"}),
             "format: data.tsv line 1: layout \"cola\" has rows of 4 fields (TSV without header: source, label, mark, "
             "sentence), found 2");
-  EXPECT_THAT(
-      refusal({"a"}, {.layout = "colla"}),
-      StartsWith("usage: unknown table layout \"colla\" (did you mean \"cola\"?); there are \"cola\", \"sst2\""));
+  EXPECT_THAT(refusal({"a"}, {.layout = "colla"}),
+              StartsWith("usage: unknown table layout \"colla\", did you mean cola?; there are lines, tsv, csv, jsonl, "
+                         "and \"cola\", \"sst2\""));
 }
 
 TEST(ColumnsTest, LayoutTableIsSound) {
@@ -157,15 +157,6 @@ TEST(ColumnsTest, PlainTextHasNoColumns) {
             "extension (.tsv, .csv, .jsonl) or by --format");
   EXPECT_THAT(error({.text = "sentence", .label_need = Need::kIgnored}), HasSubstr("no column of that name"));
   EXPECT_THAT(error({.text_pair_need = Need::kRequired, .label_need = Need::kIgnored}), HasSubstr("so no text pair"));
-}
-
-TEST(ColumnNamesTest, NearestAllowsSlipsOnly) {
-  const std::vector<std::string> names = {"label", "Sentence", "id"};
-  EXPECT_EQ(nearest_name("sentense", names), "Sentence");
-  EXPECT_EQ(nearest_name("lable", names), "");  // two edits in five letters
-  EXPECT_EQ(nearest_name("labl", names), "label");
-  EXPECT_EQ(nearest_name("ids", names), "id");
-  EXPECT_EQ(nearest_name("text", names), "");
 }
 
 TEST(ColumnNamesTest, QuotedListIsShort) {

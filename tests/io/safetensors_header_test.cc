@@ -126,7 +126,7 @@ const Corruption kCorruptions[] = {
     {"OneOffset", one(R"("dtype":"U8","shape":[1],"data_offsets":[0])", 1), "of two numbers, found 1"},
     {"ThreeOffsets", one(R"("dtype":"U8","shape":[1],"data_offsets":[0,1,1])", 1), "of two numbers, found 3"},
     {"UnknownMember", one(R"("dtype":"U8","shape":[1],"data_offsets":[0,1],"stride":1)", 1),
-     R"("a" member "stride" must be only dtype, shape and data_offsets, found a number)"},
+     R"("a" member "stride" is not known; a tensor has dtype, shape and data_offsets)"},
     {"UnknownDtype", one(R"("dtype":"F128","shape":[1],"data_offsets":[0,16])", 16),
      R"(tensor "a" has the unknown dtype "F128")"},
     {"DtypeIsNumber", one(R"("dtype":32,"shape":[1],"data_offsets":[0,4])", 4),

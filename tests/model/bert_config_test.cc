@@ -96,14 +96,14 @@ TEST(BertConfigTest, ImpossibleSizesAreRefused) {
 
 TEST(BertConfigTest, WrongTypesAreRefused) {
   EXPECT_EQ(refusal(R"({"hidden_size": "768"})"),
-            "format: m/config.json: \"hidden_size\" must be an integer, found string");
+            "format: m/config.json: \"hidden_size\" must be an integer, found string \"768\"");
   EXPECT_EQ(refusal(R"({"hidden_size": 768.5})"),
-            "format: m/config.json: \"hidden_size\" must be an integer, found number");
+            "format: m/config.json: \"hidden_size\" must be an integer, found number 768.5");
   EXPECT_EQ(refusal(R"({"layer_norm_eps": "1e-12"})"),
-            "format: m/config.json: \"layer_norm_eps\" must be a number, found string");
-  EXPECT_EQ(refusal(R"({"hidden_act": 1})"), "format: m/config.json: \"hidden_act\" must be a string, found number");
+            "format: m/config.json: \"layer_norm_eps\" must be a number, found string \"1e-12\"");
+  EXPECT_EQ(refusal(R"({"hidden_act": 1})"), "format: m/config.json: \"hidden_act\" must be a string, found number 1");
   EXPECT_EQ(refusal(R"({"is_decoder": 0})"),
-            "format: m/config.json: \"is_decoder\" must be true or false, found number");
+            "format: m/config.json: \"is_decoder\" must be true or false, found number 0");
   EXPECT_EQ(refusal(R"({"cloze": 1})"), "format: m/config.json: \"cloze\" must be an object, found number");
   EXPECT_EQ(refusal("[]"), "format: m/config.json: expected a JSON object, found array");
 }
@@ -121,6 +121,8 @@ TEST(BertConfigTest, BadLabelsAreRefused) {
             "format: m/config.json: \"id2label\" must have the keys 0 to 1, found \"00\"");
   EXPECT_EQ(refusal(R"({"id2label": {"0": 7}})"),
             "format: m/config.json: \"id2label\" 0 must be a string, found number");
+  EXPECT_EQ(refusal(R"({"id2label": {"0": "a", "1": "b", "2": "a"}})"),
+            "format: m/config.json: \"id2label\" gives 0 and 2 the same name \"a\"; rename one");
 }
 
 TEST(BertConfigTest, UnknownKeysAreKept) {

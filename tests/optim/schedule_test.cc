@@ -47,7 +47,7 @@ TEST(ScheduleTest, Names) {
   EXPECT_EQ(parse_decline("linear"), Decline::kLinear);
   EXPECT_EQ(parse_decline("cosine"), Decline::kCosine);
   EXPECT_EQ(test::error_of([] { parse_decline("Linear"); }),
-            "usage: unknown schedule \"Linear\"; known are constant, linear, cosine");
+            "usage: unknown schedule \"Linear\", did you mean linear?; known are constant, linear, cosine");
 }
 
 }  // namespace

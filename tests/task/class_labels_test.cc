@@ -75,8 +75,7 @@ TEST(ClassWeights, ByName) {
 
 TEST(ClassWeights, RefusesWhatCannotBe) {
   const auto of = [](const char* choice) { return refusal([&] { class_weights(choice, {"good", "bad"}, {}); }); };
-  EXPECT_EQ(of("goood=2"),
-            "--class-weights: there is no label \"goood\" (did you mean \"good\"?); there are good, bad");
+  EXPECT_EQ(of("goood=2"), "--class-weights: there is no label \"goood\", did you mean good?; there are good, bad");
   EXPECT_THAT(of("balance"), HasSubstr("must be none, balanced, NAME=WEIGHT"));
   EXPECT_THAT(of("good=-1"), HasSubstr("the weight of \"good\" must be a number of at least 0"));
   EXPECT_THAT(of("good=nan"), HasSubstr("must be"));
