@@ -68,12 +68,15 @@ Json parse_json(std::string_view text, std::string_view where, int max_depth) {
   try {
     return Json::parse(text);
   } catch (const nlohmann::json::exception& error) {
-    // Its messages quote the input: broken UTF-8 and any length.
-    constexpr size_t kMostBytes = 300;
-    int64_t replaced = 0;
-    std::string reason = replace_invalid_utf8(std::string_view(error.what()).substr(0, kMostBytes), replaced);
-    fail(ErrorCode::kFormat, "{}: not valid JSON: {}", where, reason);
+    fail(ErrorCode::kFormat, "{}: not valid JSON: {}", where, parser_reason(error.what()));
   }
+}
+
+std::string parser_reason(std::string_view what) {
+  constexpr size_t kMostBytes = 300;
+  int64_t replaced = 0;
+  const std::string reason = replace_invalid_utf8(what.substr(0, kMostBytes), replaced);
+  return what.size() > kMostBytes ? reason + "..." : reason;
 }
 
 int64_t json_int(const Json& o, const char* key, std::string_view where) {

@@ -15,6 +15,9 @@ using Json = nlohmann::ordered_json;
 /// Errors: kFormat for broken JSON, nesting deeper than `max_depth`, or bytes after the value.
 Json parse_json(std::string_view text, std::string_view where, int max_depth = 64);
 
+/// What the parser says of broken JSON, fit for a message: it quotes the input, broken UTF-8 and any length.
+std::string parser_reason(std::string_view what);
+
 /// Typed members with errors that name `where` and the key. The plain form throws kFormat if the member is missing or
 /// of another type; The `_or` form gives `fallback` if it is missing or null.
 int64_t json_int(const Json& object, const char* key, std::string_view where);

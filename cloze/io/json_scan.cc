@@ -58,11 +58,7 @@ class Scanner {
     return true;
   }
   bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception& error) {
-    int64_t replaced = 0;
-    std::string why = replace_invalid_utf8(error.what(), replaced);
-    if (why.size() > 300) why = why.substr(0, 300) + "...";
-    why = replace_invalid_utf8(why, replaced);  // the cut may have split a character
-    fail(ErrorCode::kFormat, "{}: not valid JSON: {}", where_, why);
+    fail(ErrorCode::kFormat, "{}: not valid JSON: {}", where_, parser_reason(error.what()));
   }
 
  private:

@@ -38,7 +38,7 @@ class Builder {
   bool end_object() { return pop(); }
   bool end_array() { return pop(); }
   bool parse_error(size_t at, const std::string&, const nlohmann::detail::exception& error) {
-    fail(ErrorCode::kFormat, "{} is not valid JSON at byte {}: {}", where_, at, error.what());
+    fail(ErrorCode::kFormat, "{} is not valid JSON at byte {}: {}", where_, at, parser_reason(error.what()));
   }
 
  private:
@@ -94,6 +94,9 @@ class Builder {
 }  // namespace
 
 VocabJson parse_vocab_json(std::string_view text, std::string_view where) {
+  // The parser takes a NUL for the end of its input, whatever bytes follow.
+  CLOZE_CHECK(text.find('\0') == std::string_view::npos, ErrorCode::kFormat, "{} is not valid JSON: a NUL byte at {}",
+              where, text.find('\0'));
   VocabJson out;
   Builder builder(out, where);
   const bool good = Json::sax_parse(text, &builder);
