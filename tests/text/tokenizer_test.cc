@@ -136,9 +136,14 @@ TEST(Tokenizer, EqualsTheNaiveTokenizerOnRandomVocabularies) {
         Vocabulary(pieces),
         {.normalizer = {.handle_chinese_chars = rng.below(2) == 1, .strip_accents = rng.below(2) == 1},
          .max_chars_per_word = 3 + static_cast<int64_t>(rng.below(20))});
+    const NaiveTokenizer naive(tokenizer);
     for (int i = 0; i < 40; ++i) {
       const std::string text = letters(12) + (rng.below(3) ? "" : " ") + letters(12);
-      ASSERT_EQ(tokenizer.encode(text).ids, naive_encode(text, tokenizer)) << text;
+      const Encoding expected = *naive.encode(text, std::nullopt, {}), found = tokenizer.encode(text);
+      ASSERT_EQ(found.ids, expected.ids) << text;
+      ASSERT_EQ(found.offsets, expected.offsets) << text;
+      ASSERT_EQ(found.byte_offsets, expected.byte_offsets) << text;
+      ASSERT_EQ(found.words, expected.words) << text;
     }
   }
 }
@@ -153,6 +158,7 @@ TEST(SlowTokenizer, EqualsTheNaiveTokenizerOnEveryCodePoint) {
                                        .strip_accents = (bits & 4) != 0,
                                        .lowercase = (bits & 8) != 0};
     const Tokenizer tokenizer = Tokenizer::from_vocabulary(Vocabulary(pieces), {.normalizer = normalizer});
+    const NaiveTokenizer naive(tokenizer);
     for (char32_t c = 0; c < 0x110000; ++c) {
       if (c >= 0xD800 && c <= 0xDFFF) continue;
       if (c > 0x30000 && c < 0xE0000 && c % 64 != 0) continue;  // unassigned planes: a sample
@@ -164,7 +170,7 @@ TEST(SlowTokenizer, EqualsTheNaiveTokenizerOnEveryCodePoint) {
       text += "\u0323\u1B44";  // marks that change places, one of which is kept
       std::vector<int32_t> ids;
       tokenizer.encode_ids(text, ids);
-      ASSERT_EQ(ids, naive_encode(text, tokenizer)) << "U+" << std::hex << static_cast<uint32_t>(c) << " bits " << bits;
+      ASSERT_EQ(ids, naive.ids(text)) << "U+" << std::hex << static_cast<uint32_t>(c) << " bits " << bits;
     }
   }
 }
