@@ -1,8 +1,14 @@
 #!/usr/bin/env bash
 # Installs the packages that Cloze needs to build, on Debian 12, as root or with sudo. Does nothing where all are there.
+# Usage: scripts/setup.sh [fuzz]   (fuzz: also clang with libFuzzer)
 set -euo pipefail
 packages=(g++ cmake ninja-build pkg-config libfmt-dev libhwy-dev nlohmann-json3-dev libcli11-dev zlib1g-dev
           libgtest-dev libgmock-dev)
+case ${1:-} in
+  "") ;;
+  fuzz) packages+=(clang libclang-rt-14-dev) ;;
+  *) echo "usage: scripts/setup.sh [fuzz]" >&2; exit 2 ;;
+esac
 
 missing=()
 for package in "${packages[@]}"; do
