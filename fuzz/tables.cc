@@ -1,4 +1,5 @@
-// Tables: the same rows or the same error however the bytes arrive; what is read is written and read again.
+// Tables: the same rows or the same error however the bytes arrive; what is read is written and read again; CSV is what
+// a naive reader takes it for.
 #include "fuzz/table_input.h"
 
 namespace cloze::fuzz {
@@ -47,6 +48,62 @@ Outcome read_examples(const TableInput& input, size_t step) {
   return out;
 }
 
+/// CSV as RFC 4180 has it, from the front to the back in one go. False at the first row that breaks it.
+class NaiveCsv {
+ public:
+  explicit NaiveCsv(std::string_view text) : text_(text) {}
+
+  bool read(std::vector<std::vector<std::string>>& rows) {
+    if (text_.starts_with("\xEF\xBB\xBF")) text_.remove_prefix(3);
+    while (!text_.empty()) {
+      std::vector<std::string> row;
+      bool last = false;
+      while (!last) {
+        row.emplace_back();
+        if (!(text_.starts_with('"') ? read_quoted(row.back()) : read_plain(row.back()))) return false;
+        last = !text_.starts_with(',');
+        if (!last) text_.remove_prefix(1);
+      }
+      if (!text_.empty()) text_.remove_prefix(1);  // the line end
+      rows.push_back(std::move(row));
+    }
+    return true;
+  }
+
+ private:
+  /// Up to a comma, a line end or the end of the text; a CR before the latter two belongs to them.
+  bool read_plain(std::string& field) {
+    field = text_.substr(0, text_.find_first_of(",\n"));
+    text_.remove_prefix(field.size());
+    if (field.find('"') != std::string::npos) return false;
+    if (field.ends_with('\r') && !text_.starts_with(',')) field.pop_back();
+    return true;
+  }
+  /// Up to the closing quote, behind which the field must end; two quotes are one.
+  bool read_quoted(std::string& field) {
+    while (true) {
+      const size_t quote = text_.find('"', 1);
+      if (quote == std::string_view::npos) return false;
+      field += text_.substr(1, quote - 1);
+      text_.remove_prefix(quote + 1);
+      if (!text_.starts_with('"')) break;
+      field += '"';
+    }
+    if (text_ == "\r" || text_.starts_with("\r\n")) text_.remove_prefix(1);
+    return text_.empty() || text_[0] == ',' || text_[0] == '\n';
+  }
+
+  std::string_view text_;
+};
+
+void check_csv(std::string_view text, const Outcome& found) {
+  std::vector<std::vector<std::string>> expected;
+  const bool good = NaiveCsv(text).read(expected);
+  FUZZ_CHECK(good == found.error.empty(), "\"{}\"", found.error);
+  FUZZ_CHECK(expected.size() == found.rows.size(), "{} rows but {}", expected.size(), found.rows.size());
+  for (size_t i = 0; i < expected.size(); ++i) FUZZ_CHECK(expected[i] == found.rows[i].fields, "row {}", i);
+}
+
 /// The rows as a file of their form again.
 std::string written(const std::vector<OwnRow>& rows, TableFormat format) {
   std::string text = "\xEF\xBB\xBF";  // only this one is dropped, not one of the first field's own
@@ -74,6 +131,8 @@ void run(const TableInput& input) {
   const Outcome slow_rows = read_rows(*input.table(step)), slow_examples = read_examples(input, step);
   FUZZ_CHECK(slow_rows == rows, "step {}: \"{}\" but \"{}\"", step, slow_rows.error, rows.error);
   FUZZ_CHECK(slow_examples == examples, "step {}: \"{}\" but \"{}\"", step, slow_examples.error, examples.error);
+  if (format == TableFormat::kCsv && find_invalid_utf8(input.bytes) == std::string_view::npos)
+    check_csv(input.bytes, rows);
   if (format == TableFormat::kJsonl || format == TableFormat::kLabelSpace) return;
   const std::string text = written(rows.rows, format);
   TableReader table(std::make_unique<MemoryBytes>(text), "written", {.format = format});
