@@ -103,7 +103,8 @@ inline const NaiveToken* naive_token_at(const NaiveText& text, size_t at, const 
 }
 
 /// Cuts a text at its added tokens, from left to right. The search goes on behind the pattern, whatever whitespace the
-/// token took along.
+/// token took along. Only a token with lstrip minds that the one before has taken its whitespace; without, their
+/// sources overlap.
 inline std::vector<NaivePart> naive_split(const NaiveText& text, const std::vector<NaiveToken>& tokens) {
   const auto is_space = [&](size_t i) { return is_text_whitespace(text[i].code_point); };
   const auto is_letter = [&](size_t i) { return i < text.size() && is_word_character(text[i].code_point); };
@@ -119,10 +120,13 @@ inline std::vector<NaivePart> naive_split(const NaiveText& text, const std::vect
     const bool touched = (begin > 0 && is_letter(begin - 1)) || is_letter(end);
     at = end;
     if (found->token.single_word && touched) continue;
-    if (found->token.lstrip)
+    if (found->token.lstrip) {
       while (begin > done && is_space(begin - 1)) --begin;
+      begin = std::max(begin, done);
+    }
     if (found->token.rstrip)
       while (end < text.size() && is_space(end)) ++end;
+    if (begin >= end) continue;  // the last token's rstrip has taken all of it
     if (done < begin) parts.push_back({done, begin, nullptr});
     parts.push_back({begin, end, &found->token});
     done = end;
