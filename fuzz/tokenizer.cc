@@ -29,13 +29,17 @@ std::vector<Tokenizer> make_tokenizers() {
                                        {.content = "ab", .special = false, .single_word = true},
                                        {.content = "<x><x>", .special = false},
                                        {.content = "\u4E2D\u6587", .special = false},
-                                       {.content = "[SEP]"}};
+                                       {.content = "[SEP]"},
+                                       {.content = "  ", .special = false, .rstrip = true},
+                                       {.content = "\t", .special = false, .lstrip = true}};
   const std::vector<AddedToken> normalized = {
       {.content = "Caf\u00E9", .special = false, .normalized = true},
       {.content = "ab", .special = false, .normalized = true, .single_word = true},
       {.content = "<x>", .special = false, .normalized = true, .lstrip = true, .rstrip = true},
       {.content = "\u4E2D", .special = false, .normalized = true},
       {.content = "[MASK]", .lstrip = true},
+      {.content = "  ", .special = false, .normalized = true, .rstrip = true},
+      {.content = " .", .special = false, .normalized = true, .lstrip = true},
       {.content = "\u1100", .special = false, .normalized = true}};
   return {make({}),
           make({.normalizer = {.lowercase = false}}),

@@ -59,6 +59,6 @@ inline void check_text(const Tokenizer& tokenizer, const NaiveTokenizer& naive, 
 
 /// A sentence in which most steps of the tokenizer have something to do.
 constexpr std::string_view kSampleText =
-    "The caf\u00E9's [MASK] \u4E2D\u6587, \uD55C\uAE00 a\u0323\u0301b <x> WALKING\t[unk]\xFF un\u200Bable\u3000[SEP].";
+    "The caf\u00E9's [MASK] \u4E2D\u6587, \uD55C\uAE00 a\u0323\u0301b <x> WALKING\t[unk]\xFF un\u200Bable\u3000[SEP].  \t \t";
 
 }  // namespace cloze::fuzz
