@@ -1,6 +1,7 @@
 // The fast tokenizer against its specification: any bytes, eight sets of options, all truncations, one text or two.
 // First byte: the tokenizer, one text or two, special tokens; second: the truncation; the rest is the text, cut in two
 // at the first US (0x1F).
+#include "cloze/text/explain.h"
 #include "fuzz/tokenizing.h"
 
 namespace cloze::fuzz {
@@ -70,6 +71,12 @@ void run(Input input) {
     first = first.substr(0, border);
   }
   check_text(tokenizers[choice & 7], naive[choice & 7], first, second, options);
+  // Slow, and for people: now and then.
+  if (first.size() % 64 != 0) return;
+  error_of([&] {
+    const std::string words = explain_tokenization(tokenizers[choice & 7], first);
+    FUZZ_CHECK(find_invalid_utf8(words) == std::string_view::npos && words.ends_with('\n'), "{}", words);
+  });
 }
 
 }  // namespace
