@@ -3,7 +3,7 @@
 # Usage: scripts/fuzz.sh [SECONDS_A_TARGET] [TARGET...]   (default 60 seconds, every target)
 # Each begins with fuzz/corpus/TARGET and what it found before (build/fuzz/corpus/TARGET), where new inputs go.
 # Exits with 1 if there is a finding; its input stays in build/fuzz/artifacts, with the command that shows it again.
-#   scripts/fuzz.sh merge   adds to fuzz/corpus what covers more, of build/fuzz/corpus (small inputs only)
+#   scripts/fuzz.sh merge [TARGET...]   makes fuzz/corpus anew of itself and build/fuzz/corpus, small
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # target: the longest input in bytes
@@ -41,12 +41,13 @@ run_target() {
   echo $((SECONDS - begin)) >"$log.seconds"
 }
 
-# What covers something that fuzz/corpus does not; at most 150 files and 300 KB a target.
+# The fewest files that cover all edges found so far, at most 150 files and 300 KB a target; seeds and inputs of old
+# findings stay.
 merge_target() {
   local target=$1 from=$out/corpus/$1 to=fuzz/corpus/$1
   local fresh=$out/merged/$target files=0 bytes=0 size
   rm -rf "$fresh" && mkdir -p "$fresh" "$to"
-  "$out/bin/fuzz_$target" -merge=1 "-max_len=${longest[$target]}" "$fresh" "$to" "$from" >"$out/$target.merge.log" 2>&1
+  "$out/bin/fuzz_$target" -set_cover_merge=1 -use_counters=0 "-max_len=${longest[$target]}" "$fresh" "$to" "$from" >"$out/$target.merge.log" 2>&1
   for file in $(ls -Sr "$fresh"); do
     size=$(stat -c %s "$fresh/$file")
     files=$((files + 1)) bytes=$((bytes + size))
