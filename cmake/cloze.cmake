@@ -8,6 +8,9 @@ if(CLOZE_SANITIZE)
                          -fno-sanitize-recover=all)
   target_link_options(cloze_options INTERFACE -fsanitize=${CLOZE_SANITIZE})
 endif()
+if(CLOZE_FUZZ)
+  target_compile_options(cloze_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 # cloze_folder(NAME DEPENDENCY...): library cloze_NAME from cloze/NAME/**.cc (main.cc left out).
 function(cloze_folder name)
@@ -27,11 +30,17 @@ function(cloze_folder name)
     # With UndefinedBehaviorSanitizer one SIMD kernel file takes minutes to compile; the other sanitizers stay on. For
     # the same reason the targets below AVX2, which differ in vector width only, are left to the release build.
     file(GLOB simd ${PROJECT_SOURCE_DIR}/cloze/${name}/cpu/*.cc)
-    set(simd_options -fno-sanitize=undefined)
+    # Nor is a fuzzer helped by edges of code that is compiled once for each SIMD target.
+    set(simd_options -fno-sanitize=undefined "$<$<BOOL:${CLOZE_FUZZ}>:-fno-sanitize=fuzzer-no-link>")
     if(CMAKE_SYSTEM_PROCESSOR STREQUAL x86_64)
       list(APPEND simd_options -march=x86-64-v3)
     endif()
     set_source_files_properties(${simd} PROPERTIES COMPILE_OPTIONS "${simd_options}")
+  endif()
+  if(CLOZE_FUZZ AND name STREQUAL text)
+    # Tracing each comparison with a table of code points would take nine tenths of a fuzzer's time.
+    set_source_files_properties(cloze/text/char_map.cc cloze/text/char_class.cc PROPERTIES COMPILE_OPTIONS
+                                -fno-sanitize=fuzzer-no-link)
   endif()
   set_property(GLOBAL APPEND PROPERTY CLOZE_FOLDERS ${name})
 endfunction()
@@ -58,4 +67,13 @@ function(cloze_tests)
   if(TARGET test_cli)
     add_dependencies(test_cli cloze)
   endif()
+endfunction()
+
+# cloze_fuzzer(NAME FOLDER...): the program fuzz_NAME from fuzz/NAME.cc. The target `fuzzers` builds all of them.
+function(cloze_fuzzer name)
+  list(TRANSFORM ARGN PREPEND cloze_ OUTPUT_VARIABLE libraries)
+  add_executable(fuzz_${name} fuzz/${name}.cc)
+  target_link_libraries(fuzz_${name} PRIVATE ${libraries} cloze_options)
+  target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  add_dependencies(fuzzers fuzz_${name})
 endfunction()

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs the tests.
-# Usage: scripts/test.sh [release|asan|tsan|all]   (default release)
+# Usage: scripts/test.sh [release|asan|tsan|fuzz|all]   (default release)
 #   release  every test, optimised
 #   asan     the fast tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   tsan     what runs on several threads, under ThreadSanitizer
+#   fuzz     every fuzzer for FUZZ_SECONDS (default 60) seconds
 set -euo pipefail
 cd "$(dirname "$0")/.."
 what=${1:-release}
 case $what in
-  release | asan | tsan | all) ;;
-  *) echo "usage: scripts/test.sh [release|asan|tsan|all]" >&2; exit 2 ;;
+  release | asan | tsan | fuzz | all) ;;
+  *) echo "usage: scripts/test.sh [release|asan|tsan|fuzz|all]" >&2; exit 2 ;;
 esac
-scripts/setup.sh
+if [ "$what" = release ]; then scripts/setup.sh; else scripts/setup.sh sanitizers; fi
 
 # build PRESET [TARGET...]
 build() {
@@ -36,6 +37,9 @@ if wanted tsan; then
   ctest --preset tsan -L fast -R '^(base|backend|task|train|cli)\.' -j 1 --quiet --output-log build/tsan/tests.log ||
     { tail -n 60 build/tsan/tests.log; exit 1; }
   tail -n 4 build/tsan/tests.log
+fi
+if wanted fuzz; then
+  scripts/fuzz.sh "${FUZZ_SECONDS:-60}"
 fi
 if wanted release; then
   build release

@@ -76,7 +76,8 @@ int32_t AddedTokenMatcher::longest_at(std::string_view text, size_t at, size_t& 
 }
 
 /// Applies the token's conditions to a raw match; the peer's order: single_word on the raw match, then the strips.
-/// `done` is where the last match ended: its whitespace is not taken twice.
+/// `done` is where the last match ended: its whitespace is not taken twice, and a token with lstrip of which nothing
+/// else is left is no match (the peer drops it where its span is empty, and panics where it ends before it begins).
 bool AddedTokenMatcher::accept(const AddedToken& token, std::string_view text, size_t done, Part& match) const {
   if (token.single_word && (word_character_before(text, match.begin) || word_character_after(text, match.end)))
     return false;
@@ -84,7 +85,10 @@ bool AddedTokenMatcher::accept(const AddedToken& token, std::string_view text, s
     size_t at = match.begin;
     while (at > done) {
       const size_t previous = previous_begin(text, at);
-      if (!is_text_whitespace(decode_utf8(text, previous).code_point)) break;
+      const Utf8Step step = decode_utf8(text, previous);
+      // A stray continuation byte must not hide behind the whitespace before it: the text needs repair.
+      const bool whole = previous + static_cast<size_t>(step.length_bytes) == at;
+      if (!whole || !is_text_whitespace(step.code_point)) break;
       at = previous;
     }
     match.begin = std::max(at, done);
@@ -97,7 +101,7 @@ bool AddedTokenMatcher::accept(const AddedToken& token, std::string_view text, s
     }
   }
   match.token = &token;
-  return true;
+  return match.begin < match.end;
 }
 
 /// The next match from byte `from` on. The search goes on at `resume`, the end of the raw match: the peer's too.

@@ -94,6 +94,9 @@ class Builder {
 }  // namespace
 
 VocabJson parse_vocab_json(std::string_view text, std::string_view where) {
+  // The parser takes a NUL for the end of its input, whatever bytes follow.
+  CLOZE_CHECK(text.find('\0') == std::string_view::npos, ErrorCode::kFormat, "{} is not valid JSON: a NUL byte at {}",
+              where, text.find('\0'));
   VocabJson out;
   Builder builder(out, where);
   const bool good = Json::sax_parse(text, &builder);

@@ -4,8 +4,7 @@
 namespace cloze::test {
 namespace {
 
-constexpr const char* kWord = "bert.embeddings.word_embeddings.weight";  // [10, 8], at the beginning of the data
-constexpr const char* kPooler = "bert.pooler.dense.weight";              // [8, 8]
+constexpr const char* kPooler = "bert.pooler.dense.weight";  // [8, 8]
 
 /// Damage to the files' bytes, or to the folder once they are written.
 struct ModelCase {

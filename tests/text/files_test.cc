@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cloze/base/error.h"
+#include "cloze/base/utf8.h"
 #include "cloze/text/tokenizer.h"
 
 namespace cloze {
@@ -160,6 +161,16 @@ TEST_F(TokenizerFiles, SavingAndLoadingGivesTheSameTokenizer) {
     EXPECT_TRUE(!with_json || second.options().normalizer == first.options().normalizer);
     EXPECT_EQ(second.encode(text).ids, first.encode(text).ids);
   }
+}
+
+// Found by fuzzing: the parser quotes what it does not understand, and stops at a NUL as if the file ended there.
+TEST_F(TokenizerFiles, BrokenJsonIsQuotedAsUtf8OfBoundedLength) {
+  write("tokenizer.json", "{\"a\": \"" + std::string(5000, 'x') + "\xFF");
+  const std::string message = refusal(ErrorCode::kFormat);
+  EXPECT_EQ(find_invalid_utf8(message), std::string::npos) << message;
+  EXPECT_LT(message.size(), 1000u);
+  write("tokenizer.json", json_with("{", "{") + std::string("\0 and more", 10));
+  EXPECT_THAT(refusal(ErrorCode::kFormat), HasSubstr("NUL"));
 }
 
 TEST(Vocabulary, LooksUpBothWays) {
