@@ -38,14 +38,15 @@ void write_model(const ModelFiles& files) {
 struct Model {
   Model() : files(ModelFiles::create(folder.path() / "model")) {
     write_model(files);
-    predictor = task_of(files, "").load(files, 0);
+    for (const char* how : {"truncate", "head-tail", "window"})
+      predictors.push_back(task_of(files, "").load(files, {.max_length = 0, .long_texts = how, .stride = -1}));
   }
   MemoryFolder folder;
   ModelFiles files;
-  std::unique_ptr<Predictor> predictor;
+  std::vector<std::unique_ptr<Predictor>> predictors;  ///< one for each way with long texts
 };
 
-void check_line(const std::string& line) {
+void check_line(const std::string& line, const RowLimits& limits) {
   const Json object = parse_json(line, "line");
   FUZZ_CHECK(line.find('\n') == std::string::npos && object["scores"].size() == 3, "{}", line);
   double sum = 0, most = 0;
@@ -56,7 +57,10 @@ void check_line(const std::string& line) {
   }
   FUZZ_CHECK(std::abs(sum - 1) < 1e-5 && object["score"] == most, "{}", line);
   FUZZ_CHECK(object["scores"][object["label"].get<std::string>()] == most, "{}", line);
-  FUZZ_CHECK(object["tokens"] >= 2 && object["tokens"] <= 24 && object["truncated"] >= 0, "{}", line);
+  const int64_t windows = object["windows"];
+  FUZZ_CHECK(windows == 1 || (windows > 1 && limits.long_texts == LongTexts::kWindow), "{}", line);
+  FUZZ_CHECK(object["tokens"] >= 2 && object["tokens"] <= limits.max_length * windows, "{}", line);
+  FUZZ_CHECK(object["truncated"] >= 0, "{}", line);
 }
 
 /// All rows up to the first error, and that error.
@@ -72,23 +76,24 @@ std::pair<std::vector<TextExample>, std::string> rows_of(const TableInput& input
 
 void run(TableInput input) {
   static const Model model;
-  input.options.columns.label_need = model.predictor->prediction_columns().label_need;
+  Predictor& predictor = *model.predictors[input.bytes.size() % model.predictors.size()];
+  input.options.columns.label_need = predictor.prediction_columns().label_need;
   input.options.columns.label.clear();
   const auto [rows, expected_error] = rows_of(input);
   std::vector<std::string> lines;
   const std::string error = error_of([&] {
     ExampleReader reader(input.table(1 + input.bytes.size() / 8), input.options.columns);
-    const StreamCounts counts = predict_stream(*model.predictor, reader, [&](std::span<const std::string> some) {
+    const StreamCounts counts = predict_stream(predictor, reader, [&](std::span<const std::string> some) {
       lines.insert(lines.end(), some.begin(), some.end());
     });
-    FUZZ_CHECK(counts.rows == static_cast<int64_t>(lines.size()), "{} rows", counts.rows);
+    FUZZ_CHECK(counts.lengths.rows == static_cast<int64_t>(lines.size()), "{} rows", counts.lengths.rows);
   });
   FUZZ_CHECK(error == expected_error, "\"{}\" but \"{}\"", error, expected_error);
   FUZZ_CHECK(lines.size() == rows.size(), "{} lines for {} rows", lines.size(), rows.size());
-  for (const std::string& line : lines) check_line(line);
+  for (const std::string& line : lines) check_line(line, predictor.limits());
   constexpr size_t kRowsAlone = 8;
   for (size_t i = 0; i < std::min(rows.size(), kRowsAlone); ++i) {
-    const std::vector<std::string> alone = model.predictor->predict({&rows[i], 1});
+    const std::vector<std::string> alone = predictor.predict({&rows[i], 1}).lines;
     FUZZ_CHECK(alone.size() == 1 && alone[0] == lines[i], "row {}: {} but {}", i, alone[0], lines[i]);
   }
 }

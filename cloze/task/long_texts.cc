@@ -89,9 +89,9 @@ int64_t append_windows(Pieces first, const std::optional<Pieces>& second, const 
 
 }  // namespace
 
-RowLimits resolve_limits(const LengthOptions& wanted, const Tokenizer& tokenizer, const BertConfig& config) {
+RowLimits resolve_limits(const LengthOptions& wanted, const Tokenizer& tokenizer, const BertConfig& config,
+                         const std::string& where) {
   const int64_t positions = config.max_position_embeddings;
-  const std::string where = "config.json";
   RowLimits limits;
   limits.max_length = wanted.max_length != 0 ? wanted.max_length : json_int_or(config.cloze, "max_length", 0, where);
   if (limits.max_length == 0)

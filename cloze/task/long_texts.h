@@ -37,8 +37,10 @@ struct RowLimits {
 };
 
 /// `wanted`, completed by what config.json notes under "cloze", then by the model's and tokenizer's limits.
-/// Errors: kUsage for a length, a stride or a word that cannot be.
-RowLimits resolve_limits(const LengthOptions& wanted, const Tokenizer& tokenizer, const BertConfig& config);
+/// `where` names config.json. Errors: kUsage for a length, a stride or a word that cannot be; kFormat where config.json
+/// notes such.
+RowLimits resolve_limits(const LengthOptions& wanted, const Tokenizer& tokenizer, const BertConfig& config,
+                         const std::string& where);
 
 /// Notes the limits in config.json under "cloze", for prediction.
 void note_limits(const RowLimits& limits, BertConfig& config);

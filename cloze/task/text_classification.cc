@@ -163,7 +163,8 @@ class ClassificationTraining : public TrainingTask {
       config.hidden_dropout_prob = config.attention_probs_dropout_prob = source.dropout;
       config.source.erase("classifier_dropout");
     }
-    const RowLimits limits = resolve_limits(source.lengths, tokenizer, config);
+    const RowLimits limits =
+        resolve_limits(source.lengths, tokenizer, config, (Path(source.model) / ModelFiles::kConfig).string());
     config.cloze["task"] = kTask;
     note_limits(limits, config);
     model_ = std::make_unique<TextClassifier>(std::move(config), std::move(tokenizer), limits);
@@ -222,7 +223,7 @@ class ClassificationPredictor : public Predictor {
                 "{}: \"id2label\" names {} labels, but classifier.weight is {}", where, config.labels.size(), *head);
     Tokenizer tokenizer = Tokenizer::load(files.dir());
     check_vocabulary(tokenizer, config, files.dir().string());
-    const RowLimits limits = resolve_limits(lengths, tokenizer, config);
+    const RowLimits limits = resolve_limits(lengths, tokenizer, config, where);
     model_ = std::make_unique<TextClassifier>(std::move(config), std::move(tokenizer), limits);
     report_ = load_parameters(weights, model_->parameters(), 0, 0, [](const std::string&) { return false; });
     model_->freeze();

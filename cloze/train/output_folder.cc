@@ -11,20 +11,7 @@ namespace cloze {
 
 namespace {
 
-/// That the folder, or the nearest one above it that is there, can be written to: better said before the data is read.
-void check_writable(const Path& output) {
-  std::error_code ignored;
-  Path folder = std::filesystem::absolute(output, ignored);
-  while (!std::filesystem::exists(folder, ignored) && folder.has_parent_path() && folder != folder.parent_path())
-    folder = folder.parent_path();
-  if (::access(folder.c_str(), W_OK) == 0) return;
-  fail(ErrorCode::kIo, "--output {}: cannot write to {}: {}", output.string(), folder.string(), std::strerror(errno));
-}
-
-}  // namespace
-
-void check_output(const Path& output, Start start) {
-  check_writable(output);
+void check_names(const Path& output, Start start) {
   if (start == Start::kOverwrite || !std::filesystem::exists(output)) return;
   CLOZE_CHECK(std::filesystem::is_directory(output), ErrorCode::kUsage, "--output {}: a file of that name stands there",
               output.string());
@@ -40,6 +27,23 @@ void check_output(const Path& output, Start start) {
         !std::filesystem::exists(output / name), ErrorCode::kUsage,
         "--output {} already holds {}; choose another folder, go on with --resume, or replace it with --overwrite",
         output.string(), name);
+}
+
+/// That the folder, or the nearest one above it that is there, can be written to: better said before the data is read.
+void check_writable(const Path& output) {
+  std::error_code ignored;
+  Path folder = std::filesystem::absolute(output, ignored);
+  while (!std::filesystem::exists(folder, ignored) && folder.has_parent_path() && folder != folder.parent_path())
+    folder = folder.parent_path();
+  if (::access(folder.c_str(), W_OK) == 0) return;
+  fail(ErrorCode::kIo, "--output {}: cannot write to {}: {}", output.string(), folder.string(), std::strerror(errno));
+}
+
+}  // namespace
+
+void check_output(const Path& output, Start start) {
+  check_names(output, start);
+  check_writable(output);
 }
 
 bool is_finished(const ModelFiles& files) {

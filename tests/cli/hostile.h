@@ -16,12 +16,6 @@
 
 namespace cloze::test {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kSanitized = true;  // its shadow memory needs address space without limit
-#else
-inline constexpr bool kSanitized = false;
-#endif
-
 /// The files of a text classifier (labels neg and pos) of 1 layer of width 8, as bytes to be damaged.
 struct TinyModel {
   std::string config, vocab, weights;

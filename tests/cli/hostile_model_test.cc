@@ -230,8 +230,7 @@ const ModelCase kConfigCases[] = {
      2},
     {"MaxLengthNegative",
      config("cloze", Json{{"task", "text-classification"}, {"max_length", -5}}),
-     {"--max-length must be 3 to 32 for this model, got -5"},
-     2},
+     {"%m/config.json: \"cloze\": \"max_length\" must be 3 to 32, found -5"}},
 };
 
 std::function<void(TinyModel&)> vocab(std::string text) {

@@ -65,7 +65,7 @@ TEST_F(HostileOutput, AFileInItsPlace) {
 }
 
 TEST_F(HostileOutput, NamesThatCannotBe) {
-  expect_outcome(place, place.run(kTrain + "--output ''"), 1, {"cannot create a folder: its name is empty"});
+  expect_outcome(place, place.run(kTrain + "--output ''"), 2, {"--output is needed: the folder for the trained model"});
   expect_outcome(place, place.run(kTrain + "--output /proc/cloze"), 1, {"cannot create the folder /proc/cloze"});
   expect_outcome(place, place.run(kTrain + "--output /dev/null"), 2, {"a file of that name stands there"});
 }
@@ -100,9 +100,10 @@ TEST_F(HostileOutput, ReadOnly) {
   TinyModel::get().write(place / "disk" / "m");
   ASSERT_TRUE(disk.make_read_only());
   expect_outcome(place, place.run(kTrain + "--output ${D}disk/new"), 1,
-                 {"cannot create the folder %disk/new: Read-only file system"});
-  expect_outcome(place, place.run(kTrain + "--output ${D}disk"), 1, {"cannot write %disk/run.json: Read-only"});
-  expect_outcome(place, place.run(kTrain + "--overwrite --output ${D}disk/m"), 1, {"%disk/m/run.json: Read-only"});
+                 {"cannot write to %disk: Read-only file system"});
+  expect_outcome(place, place.run(kTrain + "--output ${D}disk"), 1, {"cannot write to %disk: Read-only"});
+  expect_outcome(place, place.run(kTrain + "--overwrite --output ${D}disk/m"), 1,
+                 {"cannot write to %disk/m: Read-only"});
   EXPECT_EQ(read_file(place / "disk" / "m" / "model.safetensors"), TinyModel::get().weights);
 }
 

@@ -101,15 +101,17 @@ TEST(LongTexts, OfAPairTheLongerIsSplitAndTheShorterRepeated) {
 TEST(LongTexts, LimitsComeFromTheUserThenTheCheckpointThenTheModel) {
   const Tokenizer tokenizer = Tokenizer::from_vocabulary(vocabulary());
   BertConfig config;
-  EXPECT_EQ(resolve_limits({}, tokenizer, config).max_length, 512);
-  EXPECT_EQ(resolve_limits({.max_length = 128}, tokenizer, config).max_length, 128);
+  EXPECT_EQ(resolve_limits({}, tokenizer, config, "config.json").max_length, 512);
+  EXPECT_EQ(resolve_limits({.max_length = 128}, tokenizer, config, "config.json").max_length, 128);
   note_limits({.max_length = 64, .long_texts = LongTexts::kWindow, .stride = 5}, config);
-  const RowLimits noted = resolve_limits({}, tokenizer, config);
+  const RowLimits noted = resolve_limits({}, tokenizer, config, "config.json");
   EXPECT_EQ(noted.max_length, 64);
   EXPECT_EQ(noted.long_texts, LongTexts::kWindow);
   EXPECT_EQ(noted.stride, 5);
-  EXPECT_EQ(resolve_limits({.max_length = 40}, tokenizer, config).stride, 10) << "a quarter of another length";
-  EXPECT_EQ(resolve_limits({.long_texts = "truncate"}, tokenizer, config).long_texts, LongTexts::kTruncate);
+  EXPECT_EQ(resolve_limits({.max_length = 40}, tokenizer, config, "config.json").stride, 10)
+      << "a quarter of another length";
+  EXPECT_EQ(resolve_limits({.long_texts = "truncate"}, tokenizer, config, "config.json").long_texts,
+            LongTexts::kTruncate);
   note_limits({.max_length = 64}, config);
   EXPECT_FALSE(config.cloze.contains("long"));
 }
@@ -118,7 +120,7 @@ TEST(LongTexts, RefusesWhatCannotBe) {
   const Tokenizer tokenizer = Tokenizer::from_vocabulary(vocabulary());
   const auto refusal = [&](const LengthOptions& wanted) {
     try {
-      resolve_limits(wanted, tokenizer, BertConfig());
+      resolve_limits(wanted, tokenizer, BertConfig(), "config.json");
     } catch (const Error& error) {
       return std::string(error.what());
     }
@@ -130,6 +132,14 @@ TEST(LongTexts, RefusesWhatCannotBe) {
   EXPECT_EQ(refusal({.stride = 3}), "--stride goes with --long window only");
   EXPECT_THAT(refusal({.max_length = 32, .long_texts = "window", .stride = 14}), HasSubstr("--stride must be 0 to 13"));
   EXPECT_THAT(refusal({.max_length = 7, .long_texts = "window"}), HasSubstr("at least 8"));
+  BertConfig noted;
+  noted.cloze["max_length"] = 4000;
+  try {
+    resolve_limits({}, tokenizer, noted, "m/config.json");
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "m/config.json: \"cloze\": \"max_length\" must be 3 to 512, found 4000");
+  }
 }
 
 TEST(LongTexts, CountsAreSaid) {
