@@ -51,14 +51,13 @@ class GzipReader : public ByteReader {
     stream_.avail_out = static_cast<uInt>(std::min<size_t>(out.size(), 1 << 30));
     const uInt wanted = stream_.avail_out;
     while (stream_.avail_out == wanted) {
-      if (stream_.avail_in == 0 && !fill()) {
-        CLOZE_CHECK(members_ > 0, ErrorCode::kFormat, "{} is not a gzip file: it is empty", name_);
-        CLOZE_CHECK(!inside_, ErrorCode::kFormat,
-                    "{} is not a whole gzip file: unexpected end; was its copying cut off?", name_);
-        return 0;
-      }
-      if (!inside_ && !begin_member()) return 0;
+      const bool more = stream_.avail_in > 0 || fill();
+      CLOZE_CHECK(more || members_ > 0, ErrorCode::kFormat, "{} is not a gzip file: it is empty", name_);
+      if (!inside_ && (!more || !begin_member())) return 0;
+      // Also without more input: some bits may still wait inside.
       const int code = inflate(&stream_, Z_NO_FLUSH);
+      CLOZE_CHECK(more || code != Z_BUF_ERROR, ErrorCode::kFormat,
+                  "{} is not a whole gzip file: unexpected end; was its copying cut off?", name_);
       CLOZE_CHECK(code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR, ErrorCode::kFormat,
                   "{} is not a whole gzip file: {}", name_, stream_.msg != nullptr ? stream_.msg : zError(code));
       inside_ = code != Z_STREAM_END;

@@ -7,6 +7,11 @@ namespace {
 
 constexpr size_t kMaxDepth = 64;
 
+/// The value in ASCII, at most 40 bytes of it, for messages.
+std::string shown(const Json& value) {
+  return value.dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 40);
+}
+
 /// Receives nlohmann-json's events and builds VocabJson.
 class Builder {
  public:
@@ -51,8 +56,8 @@ class Builder {
     return true;
   }
   Json* put_value(Json&& value) {
-    CLOZE_CHECK(!in_vocab_, ErrorCode::kFormat, "{}: model.vocab has \"{}\": {}, expected an integer id", where_, key_,
-                value.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 40));
+    CLOZE_CHECK(!in_vocab_, ErrorCode::kFormat, "{}: model.vocab has {}: {}, expected an integer id", where_,
+                shown(key_), shown(value));
     if (stack_.empty()) {
       out_.rest = std::move(value);
       return &out_.rest;

@@ -179,6 +179,26 @@ TEST(ByteReaderTest, BrokenGzipIsAnError) {
   EXPECT_THAT(read_all(packed), StartsWith("format: "));
 }
 
+TEST(ByteReaderTest, GzipErrorsDoNotDependOnHowMuchIsReadAtATime) {
+  // Its last bits say "too far back", and wait inside zlib while the output is full.
+  const TemporaryFolder folder;
+  const std::string_view bytes(
+      "\x1f\x8b\x08\x00\x00\x1f\x8b\x00\x02\x03\xcb\x48\xcd\xc9\xc9\x57\xf5\xf5\xf5\xf5\xf5\xf5\xf5\xf5\x22\x34\x10"
+      "\x01",
+      28);
+  const Path path = folder.write("a.gz", bytes);
+  for (const size_t step : {1, 7, 4096}) {
+    EXPECT_THAT(error_of([&] {
+                  const auto reader = ByteReader::open(path);
+                  std::string block(step, ' ');
+                  while (reader->read(block) > 0) {
+                  }
+                }),
+                HasSubstr("invalid distance too far back"))
+        << step;
+  }
+}
+
 TEST(ByteReaderTest, GzipMembersPaddingAndWhatFollows) {
   const TemporaryFolder folder;
   const std::string a = read_file(folder.write_gzip("a.gz", "one\ntwo\n")),

@@ -173,6 +173,17 @@ TEST_F(TokenizerFiles, BrokenJsonIsQuotedAsUtf8OfBoundedLength) {
   EXPECT_THAT(refusal(ErrorCode::kFormat), HasSubstr("NUL"));
 }
 
+TEST_F(TokenizerFiles, IdsThatAreNoneAreQuotedWithinBounds) {
+  const std::string long_key(5000, 'k'), accents = "\xC3\xA9\xC3\xA9\xC3\xA9";
+  std::string value;
+  for (int i = 0; i < 30; ++i) value += accents;  // cut at any byte it is not UTF-8
+  write("tokenizer.json", "{\"model\": {\"vocab\": {\"" + long_key + "\": \"x" + value + "\"}}}");
+  const std::string message = refusal(ErrorCode::kFormat);
+  EXPECT_THAT(message, HasSubstr("expected an integer id"));
+  EXPECT_LT(message.size(), 300u);
+  EXPECT_EQ(find_invalid_utf8(message), std::string::npos) << message;
+}
+
 TEST(Vocabulary, LooksUpBothWays) {
   const Vocabulary v({"[UNK]", "[CLS]", "[SEP]", "a", "##b"});
   EXPECT_EQ(v.id("##b"), 4);
