@@ -30,7 +30,8 @@ int64_t measured(TrainingTask& task, const TrainOptions& options) {
 }
 
 TEST(MemoryEstimate, IsNearWhatTrainingTakes) {
-  for (const Setting& s : {Setting{2, 128, 32}, Setting{1, 64, 8}, Setting{4, 128, 100}, Setting{6, 64, 64}}) {
+  for (const Setting& s :
+       {Setting{2, 128, 32}, Setting{1, 64, 8}, Setting{4, 128, 100}, Setting{6, 64, 64}, Setting{4, 256, 1}}) {
     TrainingSource source;
     source.vocab = CLOZE_SOURCE_DIR "/samples/vocab_en.txt";
     source.train = CLOZE_SOURCE_DIR "/samples/reviews_en.test.tsv";
