@@ -122,10 +122,11 @@ void run_seeds(const Options& options) {
         watcher.next_run();
         return run_one(options, seed, folder, watcher);
       });
-  say(fmt::format(
-      "\n{} seeds, dev rows, mean ± standard deviation\n{}done in {}: the model of seed {} is in {}, the figures in {}",
-      options.seeds, summary.text(), clock_text(watcher.seconds()), summary.seeds[summary.best], options.output,
-      (Path(options.output) / kSeedsFile).string()));
+  say(
+      fmt::format("\n{} seeds: mean ± standard deviation on the dev rows\n{}done in {}: the model of seed {} is in {}, "
+                  "the figures in {}",
+                  options.seeds, summary.text(), clock_text(watcher.seconds()), summary.seeds[summary.best],
+                  options.output, (Path(options.output) / kSeedsFile).string()));
 }
 
 void run(const Options& options) {

@@ -43,8 +43,8 @@ class ClassificationTraining : public TrainingTask {
   }
 
   ParameterList parameters() override { return model_->parameters(); }
-  /// A window is a row of its own in training: it bounds the memory of a step, and each text counts as much as its
-  /// label's others, since its windows share its weight.
+  /// A window is a row of its own in training, which bounds the memory of a step. The windows of a text share the
+  /// weight of one row, so that long texts count no more than short ones.
   int64_t rows() const override { return static_cast<int64_t>(train_.sequences.size()); }
   int64_t tokens(int64_t row) const override {
     return static_cast<int64_t>(train_.sequences[static_cast<size_t>(row)].ids.size());

@@ -122,17 +122,22 @@ void EventFile::write_record(const std::string& data) {
       ErrorCode::kIo, "cannot write {}: {}", path_.string(), std::strerror(errno));
 }
 
+EventFile& EventObserver::file() {
+  if (!file_) file_ = std::make_unique<EventFile>(folder_);
+  return *file_;
+}
+
 void EventObserver::on_step(const StepInfo& info) {
   const std::pair<std::string, double> values[] = {{"train/loss", info.loss},
                                                    {"train/learning_rate", info.learning_rate},
                                                    {"train/gradient_norm", info.gradient_norm}};
-  file_.add(info.step, values);
+  file().add(info.step, values);
 }
 
 void EventObserver::on_evaluation(const EvaluationInfo& info) {
   std::vector<std::pair<std::string, double>> values;
   for (const auto& [name, value] : info.dev.metrics) values.emplace_back("dev/" + name, value);
-  if (!values.empty()) file_.add(info.step, values);
+  if (!values.empty()) file().add(info.step, values);
 }
 
 }  // namespace cloze

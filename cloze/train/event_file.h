@@ -44,16 +44,19 @@ class EventFile {
   std::unique_ptr<std::FILE, Close> file_;
 };
 
-/// Writes train/loss, train/learning_rate, train/gradient_norm of each step, and dev/METRIC of each evaluation.
+/// Writes train/loss, train/learning_rate, train/gradient_norm of each step, and dev/METRIC of each evaluation. The
+/// file is made at the first step, so that a run that is refused or already done leaves none.
 class EventObserver : public TrainObserver {
  public:
-  explicit EventObserver(const Path& folder) : file_(folder) {}
+  explicit EventObserver(Path folder) : folder_(std::move(folder)) {}
   void on_step(const StepInfo& info) override;
   void on_evaluation(const EvaluationInfo& info) override;
   void on_message(const std::string&) override {}
 
  private:
-  EventFile file_;
+  EventFile& file();
+  Path folder_;
+  std::unique_ptr<EventFile> file_;
 };
 
 }  // namespace cloze

@@ -43,6 +43,7 @@ Path seed_folder(const Path& output, int64_t seed) {
 }
 
 std::string SeedSummary::text() const {
+  if (spreads.empty()) return "no dev rows: nothing was measured (give --dev)\n";
   std::string lines;
   for (const Spread& spread : spreads) {
     lines += fmt::format("{:<16} {:.4f} ± {:.4f}   of", spread.metric, spread.mean, spread.deviation);

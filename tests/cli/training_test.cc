@@ -93,6 +93,9 @@ TEST(Training, EventFilesLieBesideTheModel) {
     ++files;
   }
   EXPECT_EQ(files, 1);
+  ASSERT_EQ(place.cloze(with_dev(place / "model", "--tensorboard --epochs 1 --resume")).exit_code, 0);
+  const std::filesystem::directory_iterator all(place / "model" / "tensorboard");
+  EXPECT_EQ(std::distance(begin(all), end(all)), 1) << "a run that is done makes no further file";
 }
 
 class LongRows : public testing::Test {
