@@ -28,7 +28,7 @@ class Builder {
   bool string(std::string& text) { return put(std::move(text)); }
   bool binary(Json::binary_t&) { return false; }
   bool start_object(size_t) {
-    if (stack_.size() == 2 && path_is("model", "vocab")) {
+    if (!in_vocab_ && stack_.size() == 2 && path_is("model", "vocab")) {
       in_vocab_ = out_.has_vocab = true;
       return true;
     }

@@ -184,6 +184,12 @@ TEST_F(TokenizerFiles, IdsThatAreNoneAreQuotedWithinBounds) {
   EXPECT_EQ(find_invalid_utf8(message), std::string::npos) << message;
 }
 
+// Found by fuzzing: an object in place of an id was taken for the vocabulary itself, and its end for that of the model.
+TEST_F(TokenizerFiles, AnObjectInPlaceOfAnIdIsRefused) {
+  write("tokenizer.json", R"({"model": {"vocab": {"a": {}}}, "b": 1, "c": {"d": 2}})");
+  EXPECT_THAT(refusal(ErrorCode::kFormat), HasSubstr("model.vocab has \"a\": {}, expected an integer id"));
+}
+
 TEST(Vocabulary, LooksUpBothWays) {
   const Vocabulary v({"[UNK]", "[CLS]", "[SEP]", "a", "##b"});
   EXPECT_EQ(v.id("##b"), 4);
