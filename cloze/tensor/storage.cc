@@ -1,5 +1,7 @@
 #include "cloze/tensor/storage.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
@@ -17,6 +19,16 @@ int64_t size_class(int64_t bytes) {
   if (bytes <= 512) return std::max<int64_t>((bytes + kAlignment - 1) / kAlignment, 1) * kAlignment;
   const int64_t step = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(bytes - 1))) / 8;
   return (bytes + step - 1) / step * step;
+}
+
+/// Fresh memory, null where there is none. Large blocks ask for large pages: kernels walk down columns of tensors whose
+/// rows are a small page apart, and the processor's table of small pages holds too few of them.
+void* fresh_block(int64_t size) {
+  constexpr int64_t kLargePage = 2 << 20;
+  if (size < 2 * kLargePage) return std::aligned_alloc(kAlignment, static_cast<size_t>(size));
+  void* block = std::aligned_alloc(kLargePage, static_cast<size_t>((size + kLargePage - 1) / kLargePage * kLargePage));
+  if (block != nullptr) madvise(block, static_cast<size_t>(size / kLargePage * kLargePage), MADV_HUGEPAGE);
+  return block;
 }
 
 class Pool {
@@ -38,10 +50,10 @@ class Pool {
       // What lies idle stays below what was ever in use.
       if (use_.cached_bytes > use_.peak_bytes) release();
     }
-    void* block = std::aligned_alloc(kAlignment, static_cast<size_t>(size));
+    void* block = fresh_block(size);
     if (block == nullptr) {
       trim();
-      block = std::aligned_alloc(kAlignment, static_cast<size_t>(size));
+      block = fresh_block(size);
     }
     if (block == nullptr) throw std::bad_alloc();
     const std::lock_guard lock(mutex_);

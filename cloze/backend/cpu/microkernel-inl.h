@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include "cloze/backend/cpu/vector_math-inl.h"
+#include "cloze/tensor/tensor.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -149,18 +150,29 @@ HWY_INLINE void multiply(int64_t m, int64_t depth, int64_t n, StridedMatrix a, c
   constexpr int64_t kBlockBytes = 384 << 10;
   const int64_t fit = kBlockBytes / (std::max<int64_t>(depth, 1) * static_cast<int64_t>(sizeof(float)));
   const int64_t block = std::max<int64_t>(fit / kTileRows, 4) * kTileRows;
+  // Rows a multiple of 2 KiB apart fall into the same few sets of the first-level cache and drive each other out.
+  const bool crowded = a.k_stride == 1 && a.row_stride % 512 == 0 && m > 1 && last_panel - first_panel > 1;
+  const int64_t spread = depth + 16;
+  const Tensor copy = crowded ? Tensor({std::min(m, block) * spread}, DType::kF32) : Tensor();
   for (int64_t begin = 0; begin < m; begin += block) {
     const int64_t end = std::min(m, begin + block);
+    StridedMatrix from{a.data + begin * a.row_stride, a.row_stride, a.k_stride};
+    if (crowded) {
+      for (int64_t r = 0; r < end - begin; ++r)
+        std::memcpy(copy.data<float>() + r * spread, from.data + r * a.row_stride,
+                    static_cast<size_t>(depth) * sizeof(float));
+      from = {copy.data<float>(), spread, 1};
+    }
     for (int64_t p = first_panel; p < last_panel; ++p) {
       const float* panel = packed + p * width * depth;
       const int64_t column = p * width, columns = std::min(width, n - column);
       for (int64_t row = begin; row < end; row += kTileRows) {
         const int64_t rows = std::min(kTileRows, end - row);
-        const float* a_tile = a.data + row * a.row_stride;
+        const float* a_tile = from.data + (row - begin) * from.row_stride;
         if (rows == kTileRows)
-          tile<kTileRows>(depth, a_tile, a.row_stride, a.k_stride, panel, sums);
+          tile<kTileRows>(depth, a_tile, from.row_stride, from.k_stride, panel, sums);
         else
-          any_tile(rows, depth, a_tile, a.row_stride, a.k_stride, panel, sums);
+          any_tile(rows, depth, a_tile, from.row_stride, from.k_stride, panel, sums);
         for (int64_t r = 0; r < rows; ++r) {
           const int64_t at = (row + r) * c_stride + column;
           store_row(sums + r * width, columns, column, c + at, epilogue.pre == nullptr ? nullptr : epilogue.pre + at,
