@@ -1,71 +1,62 @@
 #include "cloze/tensor/storage.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstdlib>
-#include <map>
 #include <mutex>
 #include <new>
-#include <vector>
+
+#include "cloze/tensor/heap.h"
 
 namespace cloze {
 namespace {
 
 constexpr int64_t kAlignment = 64;
+/// Blocks up to here come from lists by size class, which take no search.
+constexpr int64_t kLargestSmall = 32 << 10;
 
-int64_t size_class(int64_t bytes) {
-  if (bytes <= 512) return std::max<int64_t>((bytes + kAlignment - 1) / kAlignment, 1) * kAlignment;
-  const int64_t step = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(bytes - 1))) / 8;
-  return (bytes + step - 1) / step * step;
+/// Class of a small size: 64-byte steps to 512, then eight steps a doubling.
+size_t class_of(int64_t bytes) {
+  if (bytes <= 512) return static_cast<size_t>(std::max<int64_t>(bytes - 1, 0) / kAlignment);
+  const int doubling = std::bit_width(static_cast<uint64_t>(bytes - 1)) - 10;  // 0 for 513 to 1024
+  return static_cast<size_t>(8 + 8 * doubling + ((bytes - 1) >> (doubling + 6)) - 8);
 }
-
-/// Fresh memory, null where there is none. Large blocks ask for large pages: kernels walk down columns of tensors whose
-/// rows are a small page apart, and the processor's table of small pages holds too few of them.
-void* fresh_block(int64_t size) {
-  constexpr int64_t kLargePage = 2 << 20;
-  if (size < 2 * kLargePage) return std::aligned_alloc(kAlignment, static_cast<size_t>(size));
-  void* block = std::aligned_alloc(kLargePage, static_cast<size_t>((size + kLargePage - 1) / kLargePage * kLargePage));
-  if (block != nullptr) madvise(block, static_cast<size_t>(size / kLargePage * kLargePage), MADV_HUGEPAGE);
-  return block;
+int64_t class_bytes(size_t index) {
+  if (index < 8) return static_cast<int64_t>(index + 1) * kAlignment;
+  const size_t doubling = (index - 8) / 8, step = (index - 8) % 8;
+  return static_cast<int64_t>(9 + step) << (doubling + 6);
 }
+constexpr size_t kClasses = 8 + 8 * 6;
 
 class Pool {
  public:
-  /// A block of at least `size` bytes (a size class); `size` becomes what it has.
+  /// `size` becomes what the block counts as.
   void* take(int64_t& size) {
-    {
-      const std::lock_guard lock(mutex_);
-      // A somewhat larger block does as well: batches differ in length, and each length must not keep its own blocks.
-      for (auto kept = free_.lower_bound(size); kept != free_.end() && kept->first <= size + size / 2; ++kept) {
-        if (kept->second.empty()) continue;
-        void* block = kept->second.back();
-        kept->second.pop_back();
-        size = kept->first;
-        use_.cached_bytes -= size;
-        count(size);
-        return block;
+    const std::lock_guard lock(mutex_);
+    void* block = nullptr;
+    if (size <= kLargestSmall) {
+      const size_t index = class_of(size);
+      size = class_bytes(index);
+      block = take_small(index, size);
+    } else {
+      size = (size + kAlignment - 1) / kAlignment * kAlignment;
+      block = heap_.take(size);
+      if (block == nullptr) {
+        release();
+        block = heap_.take(size);
       }
-      // What lies idle stays below what was ever in use.
-      if (use_.cached_bytes > use_.peak_bytes) release();
-    }
-    void* block = fresh_block(size);
-    if (block == nullptr) {
-      trim();
-      block = fresh_block(size);
     }
     if (block == nullptr) throw std::bad_alloc();
-    const std::lock_guard lock(mutex_);
-    count(size);
-    free_[size];  // so that give() finds its list without allocating
+    current_ += size;
+    peak_ = std::max(peak_, current_);
     return block;
   }
   void give(void* block, int64_t size) noexcept {
     const std::lock_guard lock(mutex_);
-    use_.current_bytes -= size;
-    free_.find(size)->second.push_back(block);
-    use_.cached_bytes += size;
+    current_ -= size;
+    if (size > kLargestSmall) return heap_.give(block);
+    small_[class_of(size)] = new (block) Kept{small_[class_of(size)]};
   }
   void trim() {
     const std::lock_guard lock(mutex_);
@@ -73,30 +64,46 @@ class Pool {
   }
   MemoryUse use() {
     const std::lock_guard lock(mutex_);
-    return use_;
+    return {.current_bytes = current_,
+            .peak_bytes = peak_,
+            .cached_bytes = small_bytes_ + heap_.reserved_bytes() - current_};
   }
   void reset_peak() {
     const std::lock_guard lock(mutex_);
-    use_.peak_bytes = use_.current_bytes;
+    peak_ = current_;
   }
 
  private:
+  /// Stands in a small block that is not in use.
+  struct Kept {
+    Kept* next;
+  };
+
+  void* take_small(size_t index, int64_t size) {
+    if (Kept* kept = small_[index]) {
+      small_[index] = kept->next;
+      return kept;
+    }
+    void* block = std::aligned_alloc(kAlignment, static_cast<size_t>(size));
+    if (block != nullptr) small_bytes_ += size;
+    return block;
+  }
   /// Frees what is kept; the lock is held.
   void release() {
-    for (auto& [size, kept] : free_) {
-      for (void* block : kept) std::free(block);
-      kept.clear();
+    for (size_t index = 0; index < kClasses; ++index) {
+      while (Kept* kept = small_[index]) {
+        small_[index] = kept->next;
+        small_bytes_ -= class_bytes(index);
+        std::free(kept);
+      }
     }
-    use_.cached_bytes = 0;
+    heap_.trim();
   }
-  /// A block is in use from now on; the lock is held.
-  void count(int64_t size) {
-    use_.current_bytes += size;
-    use_.peak_bytes = std::max(use_.peak_bytes, use_.current_bytes);
-  }
+
   std::mutex mutex_;
-  std::map<int64_t, std::vector<void*>> free_;
-  MemoryUse use_{};
+  std::array<Kept*, kClasses> small_{};
+  Heap heap_;
+  int64_t current_ = 0, peak_ = 0, small_bytes_ = 0;
 };
 
 /// Never destroyed: tensors in static storage may outlive any order of destruction.
@@ -108,7 +115,7 @@ Pool& pool() {
 }  // namespace
 
 std::shared_ptr<void> allocate_pooled(int64_t bytes) {
-  int64_t size = size_class(bytes);
+  int64_t size = std::max<int64_t>(bytes, 1);
   void* block = pool().take(size);
   return {block, [size](void* done) { pool().give(done, size); }};
 }

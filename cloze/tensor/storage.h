@@ -8,14 +8,14 @@
 namespace cloze {
 
 /// A block of at least `bytes`, uninitialised, 64-byte aligned, given back to the pool when the last owner goes.
-/// Blocks are rounded up to size classes (eight to a doubling), so batches of changing sizes reuse them.
+/// Small blocks are rounded up to size classes (eight to a doubling); large ones come from a Heap.
 /// Errors: std::bad_alloc.
 std::shared_ptr<void> allocate_pooled(int64_t bytes);
 
 struct MemoryUse {
   int64_t current_bytes;  ///< in live tensors
   int64_t peak_bytes;     ///< highest current_bytes since the last reset
-  int64_t cached_bytes;   ///< freed and kept
+  int64_t cached_bytes;   ///< taken from the system and in no tensor
 };
 MemoryUse memory_use();
 void reset_peak_memory();
