@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "cloze/tensor/tensor.h"
 
@@ -37,8 +38,8 @@ class PreparedWeight {
 };
 
 /// pre[T,M] = x[T,K] weight[M,K]^T + bias[M];  y[T,M] = activation(pre).
-/// bias may be absent, prepared null: the bits are the same with and without it. pre is not wanted in inference and
-/// where activation is kNone.
+/// bias may be absent, prepared null: the bits are the same with and without it; with it weight may be absent. pre is
+/// not wanted in inference and where activation is kNone.
 struct LinearArgs {
   Tensor x, weight, bias;
   Activation activation;
@@ -53,24 +54,48 @@ struct LinearBackwardArgs {
   Tensor dx, dweight, dbias;
 };
 
+/// The H columns from `first` on of a wider tensor: so q, k and v may stand side by side in one.
+struct ColumnView {
+  ColumnView() = default;
+  ColumnView(Tensor tensor, int64_t first_column = 0)
+      : of(std::move(tensor)), first(first_column) {}  // NOLINT: implicit
+
+  int64_t row_stride() const { return of.shape()[1]; }
+  template <class T>
+  T* data() const {
+    return of.data<T>() + first;
+  }
+
+  Tensor of;
+  int64_t first = 0;
+};
+
 /// For each sequence b (tokens offsets[b] to offsets[b+1]) and head n, over its D columns:
-/// y = dropout(softmax(scale q k^T)) v.  lse[T,N] = log sum exp of the scaled scores; unwanted in inference.
-/// Dropout's element index of (query token t, head n, key j within the sequence) is (t N + n) 65536 + j.
+/// y = dropout(softmax(scale q k^T)) v.  lse[Q,N] = log sum exp of the scaled scores; unwanted in inference.
+/// Sequence b's queries are rows query_offsets[b] to query_offsets[b+1] of q; absent: Q = T, every token asks.
+/// A sequence without tokens has no queries.
+/// Dropout's element index of (query row i, head n, key j within the sequence) is (i N + n) 65536 + j.
 struct AttentionArgs {
-  Tensor q, k, v;  // [T,H]
-  Tensor offsets;  // [B+1] I32, first 0, last T, not decreasing
+  ColumnView q, k, v;  // [Q,H], [T,H], [T,H]
+  Tensor offsets;      // [B+1] I32, first 0, last T, not decreasing
+  Tensor query_offsets = {};
   int64_t heads;
   double scale;
   Dropout dropout;
   Tensor y, lse;
+
+  const Tensor& queries() const { return query_offsets.defined() ? query_offsets : offsets; }
 };
 /// Recomputes the probabilities from q, k and lse (Dao et al., "FlashAttention", 2022, appendix B.4).
 struct AttentionBackwardArgs {
-  Tensor q, k, v, offsets, y, lse, dy;
+  ColumnView q, k, v;
+  Tensor offsets, query_offsets = {}, y, lse, dy;
   int64_t heads;
   double scale;
   Dropout dropout;
-  Tensor dq, dk, dv;
+  ColumnView dq, dk, dv;
+
+  const Tensor& queries() const { return query_offsets.defined() ? query_offsets : offsets; }
 };
 
 /// sum[T,H] = dropout(x) + residual;  y = (sum - mean) rstd gamma + beta, mean and rstd = 1/sqrt(var + eps) over H,

@@ -24,12 +24,16 @@ Bert::Bert(const BertConfig& config, Pooler pooler)
   if (pooler == Pooler::kWith) pooler_.emplace("bert.pooler.dense", config.hidden_size, config.hidden_size);
 }
 
-Var Bert::forward(const RaggedBatch& batch, ForwardContext& context) const {
+void Bert::check_lengths(const RaggedBatch& batch) const {
   const auto offsets = batch.offsets.values<int32_t>();
   for (size_t b = 0; b + 1 < offsets.size(); ++b)
     CLOZE_CHECK(offsets[b + 1] > offsets[b] && offsets[b + 1] - offsets[b] <= config_.max_position_embeddings,
                 ErrorCode::kValue, "sequence {} has {} tokens; the model takes 1 to {}", b, offsets[b + 1] - offsets[b],
                 config_.max_position_embeddings);
+}
+
+Var Bert::forward(const RaggedBatch& batch, ForwardContext& context) const {
+  check_lengths(batch);
   return encode(embeddings_.forward(batch, context), batch.offsets, context);
 }
 
@@ -39,10 +43,23 @@ Var Bert::encode(const Var& embeddings, const Tensor& offsets, ForwardContext& c
   return x;
 }
 
-Var Bert::pooled(const Var& hidden, const RaggedBatch& batch) const {
+Var Bert::pool(const Var& first) const {
   CLOZE_CHECK(pooler_.has_value(), ErrorCode::kInternal, "this model was built without a pooler");
-  const Var first = gather_rows(hidden, batch.first_tokens());  // [B,H]
-  return pooler_->forward(first, Activation::kTanh);            // [B,H]
+  return pooler_->forward(first, Activation::kTanh);  // [B,H]
+}
+
+Var Bert::pooled(const Var& hidden, const RaggedBatch& batch) const {
+  return pool(gather_rows(hidden, batch.first_tokens()));
+}
+
+Var Bert::pooled_only(const RaggedBatch& batch, ForwardContext& context) const {
+  check_lengths(batch);
+  Var x = embeddings_.forward(batch, context);  // [T,H]
+  for (size_t i = 0; i + 1 < layers_.size(); ++i) x = layers_[i].forward(x, batch.offsets, context);
+  std::vector<int32_t> counts;
+  for (int64_t b = 0; b <= batch.sequences(); ++b) counts.push_back(static_cast<int32_t>(b));
+  const PickedRows first{batch.first_tokens(), Tensor::of(Shape({batch.sequences() + 1}), counts)};
+  return pool(layers_.back().forward_at(first, x, batch.offsets, context));
 }
 
 void Bert::collect(ParameterList& list) {
@@ -51,8 +68,8 @@ void Bert::collect(ParameterList& list) {
   if (pooler_) pooler_->collect(list);
 }
 
-void Bert::freeze() {
-  for (EncoderLayer& layer : layers_) layer.freeze();
+void Bert::freeze(EncoderLayer::Rows rows) {
+  for (EncoderLayer& layer : layers_) layer.freeze(&layer == &layers_.back() ? rows : EncoderLayer::Rows::kAll);
   if (pooler_) pooler_->freeze();
 }
 

@@ -23,6 +23,8 @@ class Bert {
   Var encode(const Var& embeddings, const Tensor& offsets, ForwardContext& context) const;
   /// tanh(W h + b) of each sequence's first token: [B,H]. Errors: kInternal without a pooler.
   Var pooled(const Var& hidden, const RaggedBatch& batch) const;
+  /// pooled(forward(batch)), without the last layer's work for all other tokens, which nobody would read.
+  Var pooled_only(const RaggedBatch& batch, ForwardContext& context) const;
 
   const BertConfig& config() const { return config_; }
   /// The word embeddings [V,H], to which the decoder of masked words is tied.
@@ -30,10 +32,14 @@ class Bert {
   bool has_pooler() const { return pooler_.has_value(); }
   void collect(ParameterList& list);
   /// Before inference: makes fast forms of the weights, which must not change until thaw().
-  void freeze();
+  /// `rows` says what for: kAll for forward(), kPicked for pooled_only(). Both stay possible.
+  void freeze(EncoderLayer::Rows rows = EncoderLayer::Rows::kAll);
   void thaw();
 
  private:
+  void check_lengths(const RaggedBatch& batch) const;
+  Var pool(const Var& first) const;
+
   BertConfig config_;
   Embeddings embeddings_;
   std::vector<EncoderLayer> layers_;

@@ -62,15 +62,36 @@ EncoderLayer::EncoderLayer(const std::string& name, const EncoderSizes& sizes)
       attention_norm_(name + ".attention.output.LayerNorm", sizes.hidden, sizes.eps),
       output_norm_(name + ".output.LayerNorm", sizes.hidden, sizes.eps) {}
 
+EncoderLayer::Dropouts EncoderLayer::next_dropouts(ForwardContext& context) const {
+  const Dropout attention = context.next_dropout(sizes_.attention_dropout);
+  const Dropout first = context.next_dropout(sizes_.hidden_dropout);
+  return {attention, first, context.next_dropout(sizes_.hidden_dropout)};
+}
+
+Var EncoderLayer::after_attention(const Var& mixed, const Var& x, const Dropouts& dropouts) const {
+  const Var attended = attention_norm_.forward(attention_output_.forward(mixed), x, dropouts.first);  // [T,H]
+  const Var wide = up_.forward(attended, sizes_.activation);                                          // [T,F]
+  return output_norm_.forward(down_.forward(wide), attended, dropouts.second);                        // [T,H]
+}
+
 Var EncoderLayer::forward(const Var& x, const Tensor& offsets, ForwardContext& context) const {
-  const Dropout attention_dropout = context.next_dropout(sizes_.attention_dropout);
-  const Dropout first = context.next_dropout(sizes_.hidden_dropout),
-                second = context.next_dropout(sizes_.hidden_dropout);
-  const Var mixed =
-      attention(query_.forward(x), key_.forward(x), value_.forward(x), offsets, sizes_.heads, attention_dropout);
-  const Var attended = attention_norm_.forward(attention_output_.forward(mixed), x, first);  // [T,H]
-  const Var wide = up_.forward(attended, sizes_.activation);                                 // [T,F]
-  return output_norm_.forward(down_.forward(wide), attended, second);                        // [T,H]
+  const Dropouts dropouts = next_dropouts(context);
+  const int64_t H = sizes_.hidden;
+  const Var qkv = linear_group(x, {query_.weight(), key_.weight(), value_.weight()},
+                               {query_.bias(), key_.bias(), value_.bias()}, qkv_.get());  // [T,3H]
+  const Var mixed = attention({qkv, 0}, {qkv, H}, {qkv, 2 * H}, H, offsets, {}, sizes_.heads, dropouts.attention);
+  return after_attention(mixed, x, dropouts);
+}
+
+Var EncoderLayer::forward_at(const PickedRows& picked, const Var& x, const Tensor& offsets,
+                             ForwardContext& context) const {
+  const Dropouts dropouts = next_dropouts(context);
+  const int64_t H = sizes_.hidden;
+  const Var rows = gather_rows(x, picked.rows);                                                               // [R,H]
+  const Var q = query_.forward(rows);                                                                         // [R,H]
+  const Var kv = linear_group(x, {key_.weight(), value_.weight()}, {key_.bias(), value_.bias()}, kv_.get());  // [T,2H]
+  const Var mixed = attention({q, 0}, {kv, 0}, {kv, H}, H, offsets, picked.offsets, sizes_.heads, dropouts.attention);
+  return after_attention(mixed, rows, dropouts);
 }
 
 void EncoderLayer::collect(ParameterList& list) {
@@ -81,12 +102,21 @@ void EncoderLayer::collect(ParameterList& list) {
   output_norm_.collect(list);
 }
 
-void EncoderLayer::freeze() {
-  for (Linear* layer : {&query_, &key_, &value_, &attention_output_, &up_, &down_}) layer->freeze();
+void EncoderLayer::freeze(Rows rows) {
+  thaw();
+  for (Linear* layer : {&attention_output_, &up_, &down_}) layer->freeze();
+  if (rows == Rows::kAll) {
+    qkv_ = prepare_weight(joined_rows({query_.weight(), key_.weight(), value_.weight()}));
+  } else {
+    query_.freeze();
+    kv_ = prepare_weight(joined_rows({key_.weight(), value_.weight()}));
+  }
 }
 
 void EncoderLayer::thaw() {
-  for (Linear* layer : {&query_, &key_, &value_, &attention_output_, &up_, &down_}) layer->thaw();
+  for (Linear* layer : {&query_, &attention_output_, &up_, &down_}) layer->thaw();
+  qkv_.reset();
+  kv_.reset();
 }
 
 }  // namespace cloze

@@ -20,6 +20,8 @@ class Linear {
   /// Makes the backend's own form of the weight, for inference. The weight must not change until thaw().
   void freeze();
   void thaw() { prepared_.reset(); }
+  const Var& weight() const { return weight_.var; }
+  const Var& bias() const { return bias_.var; }
 
  private:
   Parameter weight_, bias_;
@@ -59,17 +61,34 @@ class Embeddings {
   double dropout_;
 };
 
+/// Rows [R] I32 of a batch's tokens, in order; those of sequence b are rows[offsets[b]] to rows[offsets[b+1]].
+struct PickedRows {
+  Tensor rows, offsets;
+};
+
 /// One transformer layer (Devlin et al., 2019; Vaswani et al., 2017, post-norm).
 class EncoderLayer {
  public:
   EncoderLayer(const std::string& name, const EncoderSizes& sizes);
+  /// [T,H] -> [T,H].
   Var forward(const Var& x, const Tensor& offsets, ForwardContext& context) const;
+  /// The same at the picked rows only [R,H], which spares the work of all others but their keys and values.
+  Var forward_at(const PickedRows& picked, const Var& x, const Tensor& offsets, ForwardContext& context) const;
   void collect(ParameterList& list);
-  void freeze();
+  /// For the one or the other forward pass; both stay possible.
+  enum class Rows : uint8_t { kAll, kPicked };
+  void freeze(Rows rows = Rows::kAll);
   void thaw();
 
  private:
+  struct Dropouts {
+    Dropout attention, first, second;
+  };
+  Dropouts next_dropouts(ForwardContext& context) const;
+  Var after_attention(const Var& mixed, const Var& x, const Dropouts& dropouts) const;
+
   EncoderSizes sizes_;
+  std::shared_ptr<PreparedWeight> qkv_, kv_;  ///< query, key and value in one, key and value in one
   Linear query_, key_, value_, attention_output_, up_, down_;
   LayerNorm attention_norm_, output_norm_;
 };

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "cloze/ops/ops.h"
 
 namespace cloze {
@@ -5,6 +7,32 @@ namespace cloze {
 std::unique_ptr<PreparedWeight> prepare_weight(const Tensor& weight) {
   return backend().prepare(weight);
 }
+
+namespace {
+
+Tensor defined_or_empty(const Var& var) {
+  return var.defined() ? var.value() : Tensor();
+}
+Tensor wanted(const Var& input, const DType dtype) {
+  return input.needs_grad() ? Tensor(input.value().shape(), dtype) : Tensor();
+}
+
+/// Joins the rows of tensors of equal type and equal width.
+Tensor join(const std::vector<Var>& parts) {
+  const Shape& first = parts.front().value().shape();
+  int64_t rows = 0;
+  for (const Var& part : parts) rows += part.value().shape()[0];
+  const Tensor joined(first.rank() == 1 ? Shape({rows}) : Shape({rows, first[1]}), parts.front().value().dtype());
+  rows = 0;
+  for (const Var& part : parts) {
+    const int64_t count = part.value().shape()[0];
+    joined.rows(rows, rows + count).copy_from(part.value());
+    rows += count;
+  }
+  return joined;
+}
+
+}  // namespace
 
 // Backward: dpre = dy * activation'(pre); dx = dpre W; dW = dpre^T x; db = sum_T dpre.
 Var linear(const Var& x, const Var& weight, const Var& bias, Activation activation, const PreparedWeight* prepared) {
@@ -19,17 +47,14 @@ Var linear(const Var& x, const Var& weight, const Var& bias, Activation activati
   const Tensor y(out, dtype), pre = record && activation != Activation::kNone ? Tensor(out, dtype) : Tensor();
   backend().linear({.x = x.value(),
                     .weight = weight.value(),
-                    .bias = bias.defined() ? bias.value() : Tensor(),
+                    .bias = defined_or_empty(bias),
                     .activation = activation,
                     .prepared = record ? nullptr : prepared,
                     .pre = pre,
                     .y = y});
   if (!record) return Var(y);
   return Var::from_op(y, {x, weight, bias}, [=](const Tensor& dy) {
-    const auto wanted = [dtype](const Var& input) {
-      return input.needs_grad() ? Tensor(input.value().shape(), dtype) : Tensor();
-    };
-    const Tensor dx = wanted(x), dweight = wanted(weight), dbias = wanted(bias);
+    const Tensor dx = wanted(x, dtype), dweight = wanted(weight, dtype), dbias = wanted(bias, dtype);
     backend().linear_backward({.x = x.value(),
                                .weight = weight.value(),
                                .pre = pre,
@@ -41,6 +66,65 @@ Var linear(const Var& x, const Var& weight, const Var& bias, Activation activati
     x.add_grad(dx);
     weight.add_grad(dweight);
     bias.add_grad(dbias);
+  });
+}
+
+Tensor joined_rows(const std::vector<Var>& weights) {
+  return join(weights);
+}
+
+// Backward: that of linear with the joined weight; each weight's gradient is its rows of dW.
+Var linear_group(const Var& x, const std::vector<Var>& weights, const std::vector<Var>& biases,
+                 const PreparedWeight* prepared) {
+  const Shape& xs = x.value().shape();
+  CLOZE_CHECK(!weights.empty() && weights.size() == biases.size() && xs.rank() == 2, ErrorCode::kShape,
+              "[linear_group] x must be [T,K] with as many weights as biases, got {}, {} and {}", xs, weights.size(),
+              biases.size());
+  std::vector<Var> inputs = {x};
+  int64_t outputs = 0;
+  bool record = will_record({&x});
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const Shape &ws = weights[i].value().shape(), &bs = biases[i].value().shape();
+    CLOZE_CHECK(ws.rank() == 2 && ws[1] == xs[1] && bs == Shape({ws[0]}), ErrorCode::kShape,
+                "[linear_group] x must be [T,K], each weight [M,K] and bias [M], got {}, {} and {}", xs, ws, bs);
+    inputs.insert(inputs.end(), {weights[i], biases[i]});
+    outputs += ws[0];
+    record = record || will_record({&weights[i], &biases[i]});
+  }
+  const DType dtype = x.value().dtype();
+  const Tensor y({xs[0], outputs}, dtype);
+  if (record) prepared = nullptr;
+  backend().linear({.x = x.value(),
+                    .weight = prepared == nullptr ? join(weights) : Tensor(),
+                    .bias = join(biases),
+                    .activation = Activation::kNone,
+                    .prepared = prepared,
+                    .pre = {},
+                    .y = y});
+  if (!record) return Var(y);
+  return Var::from_op(y, inputs, [=](const Tensor& dy) {
+    const auto any_wanted = [](const std::vector<Var>& parts) {
+      return std::ranges::any_of(parts, [](const Var& part) { return part.needs_grad(); });
+    };
+    const Tensor dx = wanted(x, dtype);
+    const Tensor dweight = any_wanted(weights) ? Tensor({outputs, xs[1]}, dtype) : Tensor();
+    const Tensor dbias = any_wanted(biases) ? Tensor({outputs}, dtype) : Tensor();
+    backend().linear_backward({.x = x.value(),
+                               .weight = join(weights),
+                               .pre = {},
+                               .dy = dy,
+                               .activation = Activation::kNone,
+                               .dx = dx,
+                               .dweight = dweight,
+                               .dbias = dbias});
+    x.add_grad(dx);
+    int64_t row = 0;
+    for (size_t i = 0; i < weights.size(); ++i) {
+      const int64_t end = row + weights[i].value().shape()[0];
+      if (weights[i].needs_grad()) weights[i].add_grad(dweight.rows(row, end));
+      if (biases[i].needs_grad()) biases[i].add_grad(dbias.rows(row, end));
+      row = end;
+    }
   });
 }
 

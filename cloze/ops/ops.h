@@ -17,7 +17,22 @@ Var linear(const Var& x, const Var& weight, const Var& bias, Activation activati
 /// The backend's own form of weight[M,K] for `linear`, or null; it must be made anew when the weight changes.
 std::unique_ptr<PreparedWeight> prepare_weight(const Tensor& weight);
 
-/// Self-attention of each sequence over its own tokens: q, k, v [T,H] -> [T,H], scaled by 1 / sqrt(H / heads).
+/// Several linear layers of one input side by side: x[T,K] and weights [M_i,K], biases [M_i] -> [T, sum M_i].
+Var linear_group(const Var& x, const std::vector<Var>& weights, const std::vector<Var>& biases,
+                 const PreparedWeight* prepared = nullptr);
+/// The rows of all weights in one tensor, as linear_group wants it prepared.
+Tensor joined_rows(const std::vector<Var>& weights);
+
+/// The `hidden` columns from `first` on of a wider Var.
+struct VarColumns {
+  Var of;
+  int64_t first = 0;
+};
+/// Attention of queries q over the tokens k, v of their sequence -> [Q,hidden], scaled by 1 / sqrt(hidden / heads).
+/// Sequence b's queries are rows query_offsets[b] to query_offsets[b+1] of q; undefined: every token asks (Q = T).
+Var attention(const VarColumns& q, const VarColumns& k, const VarColumns& v, int64_t hidden, const Tensor& offsets,
+              const Tensor& query_offsets, int64_t heads, const Dropout& dropout);
+/// Self-attention of each sequence over its own tokens: q, k, v [T,H] -> [T,H].
 Var attention(const Var& q, const Var& k, const Var& v, const Tensor& offsets, int64_t heads, const Dropout& dropout);
 
 /// layer_norm(dropout(x) + residual) -> [T,H]. `residual` may be undefined.

@@ -23,6 +23,8 @@ class Var {
   static Var from_op(Tensor value, std::vector<Var> inputs, std::function<void(const Tensor& gradient)> backward);
 
   bool defined() const { return node_ != nullptr; }
+  /// Whether both stand for the same value on the tape.
+  bool is(const Var& other) const { return node_ == other.node_; }
   const Tensor& value() const;
   bool needs_grad() const;
   /// The collected gradient; undefined before backward().

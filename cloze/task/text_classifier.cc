@@ -30,12 +30,11 @@ ParameterList TextClassifier::parameters() {
 }
 
 Var TextClassifier::forward(const RaggedBatch& batch, ForwardContext& context) const {
-  const Var hidden = bert.forward(batch, context);           // [T,H]
-  return head.forward(bert.pooled(hidden, batch), context);  // [B,H] -> [B,C]
+  return head.forward(bert.pooled_only(batch, context), context);  // [B,H] -> [B,C]
 }
 
 void TextClassifier::freeze() {
-  bert.freeze();
+  bert.freeze(EncoderLayer::Rows::kPicked);
   head.freeze();
 }
 

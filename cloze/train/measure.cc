@@ -78,12 +78,12 @@ Measurement measure(const MeasureOptions& options) {
   double flops = 0;
   for (const int64_t length : options.lengths) flops += config.forward_flops(length);
   const auto logits = [&](const Feed& feed, ForwardContext& context) {
-    return head.forward(bert.pooled(bert.forward(feed.batch, context), feed.batch), context);
+    return head.forward(bert.pooled_only(feed.batch, context), context);
   };
   std::vector<double> seconds;
   if (options.mode == MeasureMode::kInfer) {
     const NoGrad no_grad;
-    bert.freeze();
+    bert.freeze(EncoderLayer::Rows::kPicked);
     head.freeze();
     seconds = time_runs(options.runs, [&] {
       for (const Feed& feed : feeds) {

@@ -18,19 +18,24 @@ struct AttentionCase {
   bool lse = true;
   double sharpness = 1;  ///< times 1 / sqrt(D)
   std::string label = {};
+  std::vector<int64_t> queries = {};  ///< of each sequence; empty: every token asks
 
+  const std::vector<int64_t>& asking() const { return queries.empty() ? lengths : queries; }
+  int64_t Q() const { return std::reduce(asking().begin(), asking().end()); }
   int64_t T() const { return std::reduce(lengths.begin(), lengths.end()); }
   int64_t H() const { return N * D; }
   double scale() const { return sharpness / std::sqrt(static_cast<double>(D)); }
   /// Multiplications and additions of one product of the size of q k^T.
   double product_flops() const {
     double squares = 0;
-    for (const int64_t length : lengths) squares += double(length) * double(length);
+    for (size_t b = 0; b < lengths.size(); ++b) squares += double(lengths[b]) * double(asking()[b]);
     return 2 * squares * double(H());
   }
   std::string name() const {
     const std::string which = label.empty() ? fmt::format("S{}", fmt::join(lengths, ",")) : label;
-    return fmt::format("{}_N{}_D{}_drop{}_sharp{}{}", which, N, D, dropout.threshold, sharpness, lse ? "_lse" : "");
+    return fmt::format("{}{}_N{}_D{}_drop{}_sharp{}{}", which,
+                       queries.empty() ? "" : fmt::format("_Q{}", fmt::join(queries, ",")), N, D, dropout.threshold,
+                       sharpness, lse ? "_lse" : "");
   }
 };
 
@@ -39,18 +44,20 @@ constexpr Dropout kDropHalf{.threshold = 32768, .site = 0xFFFFFFFF, .key = 0xFED
 constexpr Dropout kDropMost{.threshold = 58982, .site = 17, .key = 7};
 
 struct Inputs {
-  Tensor q, k, v, offsets;
+  Tensor q, k, v, offsets, query_offsets;
 };
 
 /// Calls work(query row, key row, head, key's place in its sequence) for every pair that attends, with indices of rows.
 template <class Work>
 void for_pairs(const AttentionCase& c, Work work) {
-  int64_t begin = 0;
-  for (const int64_t length : c.lengths) {
+  int64_t begin = 0, first = 0;
+  for (size_t b = 0; b < c.lengths.size(); ++b) {
+    const int64_t length = c.lengths[b], asking = c.asking()[b];
     for (int64_t n = 0; n < c.N; ++n)
-      for (int64_t i = begin; i < begin + length; ++i)
+      for (int64_t i = first; i < first + asking; ++i)
         for (int64_t j = begin; j < begin + length; ++j) work(i, j, n, j - begin);
     begin += length;
+    first += asking;
   }
 }
 
@@ -59,10 +66,10 @@ double dot_columns(const AttentionCase& c, const Tensor& a, int64_t i, const Ten
   return std::inner_product(x, x + c.D, y, 0.0);
 }
 
-/// By how much a probability may be off, in roundings: kappa[T,N] = 2 + 2 max_j scale sum_d |q_d k_jd|, since the error
+/// By how much a probability may be off, in roundings: kappa[Q,N] = 2 + 2 max_j scale sum_d |q_d k_jd|, since the error
 /// of a score is the relative error of its exponential.
 Tensor probability_errors(const AttentionCase& c, const Inputs& in) {
-  const Tensor q = absolute(in.q), k = absolute(in.k), kappa = Tensor::full({c.T(), c.N}, DType::kF64, 2);
+  const Tensor q = absolute(in.q), k = absolute(in.k), kappa = Tensor::full({c.Q(), c.N}, DType::kF64, 2);
   for_pairs(c, [&](int64_t i, int64_t j, int64_t n, int64_t) {
     double& worst = kappa.data<double>()[i * c.N + n];
     worst = std::max(worst, 2 + 2 * c.scale() * dot_columns(c, q, i, k, j, n));
@@ -75,18 +82,20 @@ AttentionArgs exact_forward(const AttentionCase& c, const Inputs& in) {
                            .k = in.k,
                            .v = in.v,
                            .offsets = in.offsets,
+                           .query_offsets = in.query_offsets,
                            .heads = c.N,
                            .scale = c.scale(),
                            .dropout = c.dropout,
-                           .y = zeros_f64({c.T(), c.H()}),
-                           .lse = zeros_f64({c.T(), c.N})};
+                           .y = zeros_f64({c.Q(), c.H()}),
+                           .lse = zeros_f64({c.Q(), c.N})};
   ref_backend().attention(args);
   return args;
 }
 
 Inputs random_inputs(const AttentionCase& c, CallBuilder& b) {
   const Shape shape = {c.T(), c.H()};
-  return {b.normal(shape), b.normal(shape), b.normal(shape), offsets_of(c.lengths)};
+  return {b.normal({c.Q(), c.H()}), b.normal(shape), b.normal(shape), offsets_of(c.lengths),
+          c.queries.empty() ? Tensor() : offsets_of(c.queries)};
 }
 
 void build_attention(const AttentionCase& c, CallBuilder& b) {
@@ -95,15 +104,16 @@ void build_attention(const AttentionCase& c, CallBuilder& b) {
                            .k = b.input(in.k),
                            .v = b.input(in.v),
                            .offsets = b.input(in.offsets),
+                           .query_offsets = b.input(in.query_offsets),
                            .heads = c.N,
                            .scale = c.scale(),
                            .dropout = c.dropout,
-                           .y = b.output("y", {c.T(), c.H()}),
-                           .lse = c.lse ? b.output("lse", {c.T(), c.N}) : Tensor()};
+                           .y = b.output("y", {c.Q(), c.H()}),
+                           .lse = c.lse ? b.output("lse", {c.Q(), c.N}) : Tensor()};
   b.call.run = [=](const Backend& backend) { backend.attention(args); };
   b.call.magnitudes = [=] {  // y: kappa sum_j m p_j |v_j|;  lse: kappa + |lse|
     const Tensor kappa = probability_errors(c, in);
-    const AttentionArgs exact = exact_forward(c, {in.q, in.k, absolute(in.v), in.offsets});
+    const AttentionArgs exact = exact_forward(c, {in.q, in.k, absolute(in.v), in.offsets, in.query_offsets});
     const auto kappa_of = [&](int64_t i) { return kappa.data<double>()[i / c.D]; };
     std::vector<Tensor> magnitudes = {mapped(exact.y, [&](double y, int64_t i) { return y * kappa_of(i); })};
     if (c.lse)
@@ -119,7 +129,7 @@ std::vector<Tensor> backward_magnitudes(const AttentionCase& c, const Inputs& in
                                         const Tensor& dy) {
   const Tensor q = absolute(in.q), k = absolute(in.k), v = absolute(in.v), abs_dy = absolute(dy), y = absolute(exact.y);
   const Tensor kappa = probability_errors(c, in);
-  const std::vector<Tensor> out = {zeros_f64(q.shape()), zeros_f64(q.shape()), zeros_f64(q.shape())};
+  const std::vector<Tensor> out = {zeros_f64(q.shape()), zeros_f64(k.shape()), zeros_f64(k.shape())};
   const auto add = [&](double factor, const Tensor& x, int64_t from, const Tensor& sum, int64_t to, int64_t n) {
     for (int64_t d = n * c.D; d < (n + 1) * c.D; ++d)
       sum.data<double>()[to * c.H() + d] += factor * x.data<double>()[from * c.H() + d];
@@ -140,26 +150,27 @@ std::vector<Tensor> backward_magnitudes(const AttentionCase& c, const Inputs& in
 
 void build_attention_backward(const AttentionCase& c, CallBuilder& b) {
   const Inputs in = random_inputs(c, b);
-  const Tensor dy = b.normal({c.T(), c.H()});
+  const Tensor dy = b.normal({c.Q(), c.H()});
   const AttentionArgs exact = exact_forward(c, in);
   const AttentionBackwardArgs args{.q = b.input(in.q),
                                    .k = b.input(in.k),
                                    .v = b.input(in.v),
                                    .offsets = b.input(in.offsets),
+                                   .query_offsets = b.input(in.query_offsets),
                                    .y = b.saved(exact.y),
                                    .lse = b.saved(exact.lse),
                                    .dy = b.input(dy),
                                    .heads = c.N,
                                    .scale = c.scale(),
                                    .dropout = c.dropout,
-                                   .dq = b.output("dq", {c.T(), c.H()}),
+                                   .dq = b.output("dq", {c.Q(), c.H()}),
                                    .dk = b.output("dk", {c.T(), c.H()}),
                                    .dv = b.output("dv", {c.T(), c.H()})};
   b.call.run = [=](const Backend& backend) { backend.attention_backward(args); };
   b.call.magnitudes = [=] { return backward_magnitudes(c, in, exact, dy); };
   b.call.forward = [=] { return exact_forward(c, in).y; };
   b.call.dy = dy;
-  b.call.gradients = {{in.q, args.dq}, {in.k, args.dk}, {in.v, args.dv}};
+  b.call.gradients = {{in.q, args.dq.of}, {in.k, args.dk.of}, {in.v, args.dv.of}};
 }
 
 std::vector<AttentionCase> shapes() {
@@ -185,6 +196,10 @@ std::vector<AttentionCase> shapes() {
   };
   for (int64_t D = 1; D <= 32; ++D) all.push_back({{5, 0, 1, 17}, 2, D, D % 2 == 0 ? kDrop : Dropout{}, D % 3 != 0});
   for (const int64_t D : {48, 64, 80}) all.push_back({{5, 0, 1, 17}, 2, D, kDropHalf});
+  // Some tokens ask, as the first ones in the last layer of a classifier.
+  all.push_back({{5, 1, 40, 64}, 2, 32, kDrop, true, 1, {}, {1, 1, 1, 1}});
+  all.push_back({{0, 130, 9, 70}, 3, 16, {}, false, 1, {}, {0, 7, 0, 20}});
+  all.push_back({{9, 70, 3}, 2, 13, kDropHalf, true, 1, {}, {0, 75, 5}});
   // Element numbers of dropout beyond 2^32, and block numbers beyond 2^32.
   std::vector<int64_t> many(700);
   for (size_t i = 0; i < many.size(); ++i) many[i] = static_cast<int64_t>(i % 7);

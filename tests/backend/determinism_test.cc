@@ -128,6 +128,12 @@ TEST_F(Determinism, UnwantedOutputsChangeNothing) {
   attention.lse = Tensor(), attention.y = y2;
   cpu_backend().attention(attention);
   EXPECT_TRUE(same_bits(y1, y2)) << "attention";
+  const Tensor joined({kRows, 2 * 96 + 7}, DType::kF32);
+  for (int64_t r = 0; r < kRows; ++r)
+    for (const int64_t at : {0, 96 + 7}) std::copy_n(x.data<float>() + r * 96, 96, joined.data<float>() + r * 199 + at);
+  attention.q = {joined, 0}, attention.k = {joined, 103}, attention.v = {joined, 103}, attention.y.set_zero();
+  cpu_backend().attention(attention);
+  EXPECT_TRUE(same_bits(y1, y2)) << "attention of columns";
   const Tensor pre({kRows, 48}, DType::kF32), z1({kRows, 48}, DType::kF32), z2({kRows, 48}, DType::kF32);
   LinearArgs linear{
       .x = x, .weight = weight, .bias = {}, .activation = Activation::kGelu, .prepared = nullptr, .pre = pre, .y = z1};

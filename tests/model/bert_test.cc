@@ -103,11 +103,38 @@ TEST_F(BertForwardTest, Shapes) {
   EXPECT_EQ(words.value().shape(), Shape({2, 11}));
 }
 
+TEST_F(BertForwardTest, PooledOnlyIsPooled) {
+  const RaggedBatch batch = make_ragged_batch({{1, 2, 3}, {4}, {5, 6, 7, 8, 9, 10}}, {});
+  const auto pooled = [&] { return model_.bert.pooled(model_.bert.forward(batch, context_), batch); };
+  const auto only = [&] { return model_.bert.pooled_only(batch, context_); };
+  EXPECT_EQ(test::bits_of(only().value()), test::bits_of(pooled().value()));
+  const auto gradients = [&](const Var& vectors) {
+    backward(cross_entropy(vectors, test::int_tensor({0, 1, 2})));
+    ParameterList list;
+    model_.bert.collect(list);
+    std::vector<Tensor> found;
+    for (const Parameter* parameter : list) {
+      found.push_back(parameter->var.grad());
+      parameter->var.clear_grad();
+    }
+    return found;
+  };
+  const std::vector<Tensor> a = gradients(pooled()), b = gradients(only());
+  for (size_t i = 0; i < a.size(); ++i)
+    for (int64_t e = 0; e < a[i].elements(); ++e)
+      ASSERT_NEAR(a[i].data<float>()[e], b[i].data<float>()[e], 1e-6) << i << " " << e;
+  EXPECT_EQ(error_of([&] {
+              model_.bert.pooled_only(make_ragged_batch({{1}, {}}, {}), context_);
+            }),
+            "value: sequence 1 has 0 tokens; the model takes 1 to 6");
+}
+
 TEST_F(BertForwardTest, AnEmptyBatchIsNoError) {
   const RaggedBatch batch = make_ragged_batch({}, {});
   const Var hidden = model_.bert.forward(batch, context_);
   EXPECT_EQ(hidden.value().shape(), Shape({0, 8}));
   EXPECT_EQ(model_.bert.pooled(hidden, batch).value().shape(), Shape({0, 8}));
+  EXPECT_EQ(model_.bert.pooled_only(batch, context_).value().shape(), Shape({0, 8}));
 }
 
 TEST_F(BertForwardTest, Errors) {

@@ -46,7 +46,7 @@ std::vector<std::string> run(const Classifier& model, const Rows& rows, const st
     const RaggedBatch batch = make_ragged_batch(batch_ids, {});
     ForwardContext context;
     const Var hidden = model.bert.forward(batch, context);
-    const Tensor logits = model.head.forward(model.bert.pooled(hidden, batch), context).value();
+    const Tensor logits = model.head.forward(model.bert.pooled_only(batch, context), context).value();
     const int32_t* offsets = batch.offsets.data<int32_t>();
     for (size_t i = begin; i < end; ++i) {
       const auto row = static_cast<int64_t>(i - begin);

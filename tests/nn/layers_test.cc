@@ -126,6 +126,41 @@ TEST(LayersTest, EncoderLayer) {
       ForwardContext context = training ? ForwardContext::training(3, 4) : ForwardContext();
       return layer.forward(leaves.back().second, offsets, context);
     });
+    const PickedRows picked{int_tensor({1, 3, 4}), int_tensor({0, 2, 3})};
+    expect_gradients(leaves, [&] {
+      ForwardContext context = training ? ForwardContext::training(3, 4) : ForwardContext();
+      return layer.forward_at(picked, leaves.back().second, offsets, context);
+    });
+  }
+}
+
+/// The picked rows have the very bits that they have among all rows, frozen for either use or not.
+TEST(LayersTest, EncoderLayerAtPickedRows) {
+  EncoderLayer layer("l", {.hidden = 64,
+                           .heads = 4,
+                           .feed_forward = 96,
+                           .activation = Activation::kGelu,
+                           .hidden_dropout = 0.1,
+                           .attention_dropout = 0.1,
+                           .eps = 1e-12});
+  ParameterList list;
+  layer.collect(list);
+  for (Parameter* parameter : list) parameter->initialize(1, 0.3);
+  const Var x(normal_tensor({40, 64}, 1, 1, 0, DType::kF32));
+  const Tensor offsets = int_tensor({0, 13, 14, 40});
+  const PickedRows picked{int_tensor({0, 12, 13, 20, 39}), int_tensor({0, 2, 3, 5})};
+  const NoGrad no_grad;
+  ForwardContext context;
+  const auto bits = [](const Tensor& y) {
+    return std::string(static_cast<const char*>(y.raw()), static_cast<size_t>(y.bytes()));
+  };
+  const std::string all = bits(layer.forward(x, offsets, context).value());
+  const std::string wanted = bits(gather_rows(layer.forward(x, offsets, context), picked.rows).value());
+  EXPECT_EQ(bits(layer.forward_at(picked, x, offsets, context).value()), wanted);
+  for (const auto rows : {EncoderLayer::Rows::kAll, EncoderLayer::Rows::kPicked}) {
+    layer.freeze(rows);
+    EXPECT_EQ(bits(layer.forward_at(picked, x, offsets, context).value()), wanted);
+    EXPECT_EQ(bits(layer.forward(x, offsets, context).value()), all);
   }
 }
 

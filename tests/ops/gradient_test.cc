@@ -61,6 +61,32 @@ TEST(GradientTest, AttentionWithConstants) {
   expect_gradients({{"v", leaf}}, [&] { return attention(x, x, leaf, offsets, 2, kDropout); });
 }
 
+/// q, k and v as columns of one, two or three tensors, apart or overlapping, with columns that nobody reads.
+TEST(GradientTest, AttentionOfColumns) {
+  const Tensor offsets = int_tensor({0, 3, 5}), asking = int_tensor({0, 1, 4});
+  const Var wide = normal_leaf({5, 14}, 1), other = normal_leaf({5, 9}, 2), few = normal_leaf({4, 6}, 3);
+  const auto check = [&](const VarColumns& q, const VarColumns& k, const VarColumns& v, const Tensor& queries) {
+    test::NamedLeaves leaves = {{"wide", wide}};
+    for (const VarColumns* x : {&q, &k, &v})
+      if (!x->of.is(wide)) leaves.emplace_back("other", x->of);
+    expect_gradients(leaves, [&] { return attention(q, k, v, 4, offsets, queries, 2, kDropout); });
+  };
+  check({wide, 0}, {wide, 4}, {wide, 8}, {});
+  check({wide, 9}, {wide, 0}, {wide, 5}, {});
+  check({wide, 0}, {wide, 2}, {wide, 6}, {});
+  check({wide, 1}, {wide, 1}, {wide, 1}, {});
+  check({wide, 0}, {other, 5}, {wide, 4}, {});
+  check({few, 2}, {wide, 0}, {wide, 7}, asking);
+}
+
+TEST(GradientTest, LinearGroup) {
+  const Var x = normal_leaf({5, 3}, 1);
+  const std::vector<Var> weights = {normal_leaf({4, 3}, 2), Var(normal_tensor({2, 3}, 3)), normal_leaf({1, 3}, 4)};
+  const std::vector<Var> biases = {normal_leaf({4}, 5), normal_leaf({2}, 6), Var(normal_tensor({1}, 7))};
+  expect_gradients({{"x", x}, {"w0", weights[0]}, {"w2", weights[2]}, {"b0", biases[0]}, {"b1", biases[1]}},
+                   [&] { return linear_group(x, weights, biases); });
+}
+
 TEST(GradientTest, AddLayerNorm) {
   const Var x = normal_leaf({4, 6}, 1), residual = normal_leaf({4, 6}, 2), gamma = normal_leaf({6}, 3, 0.5, 1),
             beta = normal_leaf({6}, 4);

@@ -59,10 +59,10 @@ class CpuBackend : public RefBackend {
   }
 
   void attention(const AttentionArgs& args) const override {
-    is_f32(args.q) ? cpu::attention(args) : RefBackend::attention(args);
+    is_f32(args.y) ? cpu::attention(args) : RefBackend::attention(args);
   }
   void attention_backward(const AttentionBackwardArgs& args) const override {
-    is_f32(args.q) ? cpu::attention_backward(args) : RefBackend::attention_backward(args);
+    is_f32(args.dy) ? cpu::attention_backward(args) : RefBackend::attention_backward(args);
   }
   void add_layer_norm(const AddLayerNormArgs& args) const override {
     is_f32(args.x) ? cpu::add_layer_norm(args) : RefBackend::add_layer_norm(args);

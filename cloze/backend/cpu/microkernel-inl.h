@@ -204,6 +204,27 @@ HWY_INLINE void pack_rows(const float* source, int64_t k_stride, int64_t depth, 
   }
 }
 
+/// to[i * to_stride + j] = from[j * from_stride + i] for i, j below 4.
+HWY_INLINE void transpose4(const float* from, int64_t from_stride, float* to, int64_t to_stride) {
+#if HWY_TARGET == HWY_SCALAR
+  for (int64_t i = 0; i < 4; ++i)
+    for (int64_t j = 0; j < 4; ++j) to[i * to_stride + j] = from[j * from_stride + i];
+#else
+  const hn::FixedTag<float, 4> d;
+  const hn::Repartition<double, decltype(d)> pairs;
+  const auto a = hn::LoadU(d, from), b = hn::LoadU(d, from + from_stride), c = hn::LoadU(d, from + 2 * from_stride),
+             e = hn::LoadU(d, from + 3 * from_stride);
+  const auto ab_low = hn::BitCast(pairs, hn::InterleaveLower(d, a, b)),
+             ab_high = hn::BitCast(pairs, hn::InterleaveUpper(d, a, b));
+  const auto ce_low = hn::BitCast(pairs, hn::InterleaveLower(d, c, e)),
+             ce_high = hn::BitCast(pairs, hn::InterleaveUpper(d, c, e));
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab_low, ce_low)), d, to);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab_low, ce_low)), d, to + to_stride);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab_high, ce_high)), d, to + 2 * to_stride);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab_high, ce_high)), d, to + 3 * to_stride);
+#endif
+}
+
 /// Packs panels [first, last) of B where B(k, column) = source[column * column_stride + k] (a weight [N,K], or keys).
 HWY_INLINE void pack_columns(const float* source, int64_t column_stride, int64_t depth, int64_t n, int64_t first,
                              int64_t last, float* packed) {
@@ -213,10 +234,14 @@ HWY_INLINE void pack_columns(const float* source, int64_t column_stride, int64_t
     float* panel = packed + p * width * depth;
     const int64_t columns = std::min(width, n - p * width);
     for (int64_t k0 = 0; k0 < depth; k0 += kChunk) {
-      const int64_t k1 = std::min(depth, k0 + kChunk);
+      const int64_t k1 = std::min(depth, k0 + kChunk), k4 = k0 + (k1 - k0) / 4 * 4, j4 = columns / 4 * 4;
+      for (int64_t j = 0; j < j4; j += 4) {
+        const float* from = source + (p * width + j) * column_stride;
+        for (int64_t k = k0; k < k4; k += 4) transpose4(from + k, column_stride, panel + k * width + j, width);
+      }
       for (int64_t j = 0; j < columns; ++j) {
         const float* from = source + (p * width + j) * column_stride;
-        for (int64_t k = k0; k < k1; ++k) panel[k * width + j] = from[k];
+        for (int64_t k = j < j4 ? k4 : k0; k < k1; ++k) panel[k * width + j] = from[k];
       }
       for (int64_t k = k0; k < k1; ++k)
         std::memset(panel + k * width + columns, 0, static_cast<size_t>(width - columns) * sizeof(float));
