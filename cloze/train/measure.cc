@@ -7,6 +7,7 @@
 #include <chrono>
 #include <functional>
 
+#include "cloze/base/profile.h"
 #include "cloze/base/thread_team.h"
 #include "cloze/model/checkpoint.h"
 #include "cloze/model/heads.h"
@@ -59,6 +60,7 @@ std::vector<Feed> random_feeds(const MeasureOptions& options, const BertConfig& 
 Measurement measure(const MeasureOptions& options) {
   CLOZE_CHECK(!options.lengths.empty() && options.batch > 0 && options.runs > 0, ErrorCode::kUsage,
               "bench needs rows, --batch and --runs of at least 1");
+  ProfilePhase phase("load");
   const ModelFiles files = ModelFiles::open(options.model);
   const BertConfig config = load_config(files);
   const int64_t classes = std::max<int64_t>(2, static_cast<int64_t>(config.labels.size()));
@@ -87,6 +89,7 @@ Measurement measure(const MeasureOptions& options) {
     head.freeze();
     seconds = time_runs(options.runs, [&] {
       for (const Feed& feed : feeds) {
+        const ProfilePhase forward("forward");
         ForwardContext context;
         logits(feed, context);
       }
@@ -98,7 +101,11 @@ Measurement measure(const MeasureOptions& options) {
     seconds = time_runs(options.runs, [&] {
       for (const Feed& feed : feeds) {
         ForwardContext context = ForwardContext::training(1, pass++);
-        backward(cross_entropy(logits(feed, context), feed.targets));
+        ProfilePhase part("forward");
+        const Var loss = cross_entropy(logits(feed, context), feed.targets);
+        part.next("backward");
+        backward(loss);
+        part.next("optimizer");
         const double norm = optimizer.gradient_norm();
         optimizer.step(2e-5, norm > 1.0 ? 1.0 / (norm + 1e-6) : 1.0);
       }
@@ -133,7 +140,9 @@ int64_t peak_resident_bytes() {
 
 TokenizeMeasurement measure_tokenizer(const Path& model, const Path& input, int64_t runs) {
   CLOZE_CHECK(runs > 0, ErrorCode::kUsage, "--runs must be at least 1, got {}", runs);
+  ProfilePhase phase("load");
   const Tokenizer tokenizer = Tokenizer::load(model);
+  phase.next("read");
   LineReader reader(input);
   std::vector<std::string> lines;
   double bytes = 0;
@@ -141,6 +150,7 @@ TokenizeMeasurement measure_tokenizer(const Path& model, const Path& input, int6
     lines.emplace_back(*line);
     bytes += static_cast<double>(line->size()) + 1;
   }
+  phase.next("tokenize");
   const std::vector<double> seconds = time_runs(runs, [&] {
     thread_team().for_ranges(static_cast<int64_t>(lines.size()), 64, [&](int64_t begin, int64_t end) {
       std::vector<int32_t> ids;
