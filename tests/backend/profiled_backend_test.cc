@@ -134,6 +134,28 @@ TEST(ProfiledBackend, AttentionOfTwoSequences) {
   EXPECT_EQ(row.work.flops, 4 * (2 * 2 + 3 * 3) * 4);
 }
 
+TEST(ProfiledBackend, AttentionsBackwardDoesNotCountScoresComputedAgain) {
+  Profile profile;
+  const Tensor x = floats({5, 4});
+  profiled_backend(ref_backend(), profile)
+      ->attention_backward({.q = x,
+                            .k = x,
+                            .v = x,
+                            .offsets = Tensor::of<int32_t>({3}, {0, 2, 5}),
+                            .y = x,
+                            .lse = floats({5, 2}),
+                            .dy = x,
+                            .heads = 2,
+                            .scale = 1,
+                            .dropout = {},
+                            .dq = floats({5, 4}),
+                            .dk = floats({5, 4}),
+                            .dv = floats({5, 4})});
+  const auto row = only_row(profile);
+  EXPECT_EQ(row.work.bytes, 4 * (8 * 20 + 10 + 3));
+  EXPECT_EQ(row.work.flops, 8 * (2 * 2 + 3 * 3) * 4);
+}
+
 TEST(ProfiledBackend, OfEmbeddingTablesOnlyTheRowsReadCount) {
   Profile profile;
   const Tensor ids = Tensor::of<int32_t>({2}, {0, 1});
