@@ -37,7 +37,11 @@ struct Feed {
   Tensor targets;
 };
 
+/// Errors: kValue for a length that the model cannot take.
 std::vector<Feed> random_feeds(const MeasureOptions& options, const BertConfig& config, int64_t classes) {
+  for (const int64_t length : options.lengths)
+    CLOZE_CHECK(length >= 1 && length <= config.max_position_embeddings, ErrorCode::kValue,
+                "a row of {} tokens was asked for; the model takes 1 to {}", length, config.max_position_embeddings);
   Rng rng(1, RandomStream::kTest);
   std::vector<Feed> feeds;
   for (size_t at = 0; at < options.lengths.size(); at += static_cast<size_t>(options.batch)) {
@@ -73,9 +77,6 @@ Measurement measure(const MeasureOptions& options) {
   load_parameters(weights, parameters, config.initializer_range, 0, [](const std::string& name) {
     return name.starts_with("classifier.") || name.starts_with("bert.pooler.");
   });
-  for (const int64_t length : options.lengths)
-    CLOZE_CHECK(length >= 1 && length <= config.max_position_embeddings, ErrorCode::kValue,
-                "a row of {} tokens was asked for; the model takes 1 to {}", length, config.max_position_embeddings);
   const std::vector<Feed> feeds = random_feeds(options, config, classes);
   double flops = 0;
   for (const int64_t length : options.lengths) flops += config.forward_flops(length);
