@@ -1,10 +1,12 @@
 #include <chrono>
 
 #include "cloze/base/json.h"
+#include "cloze/base/profile.h"
 #include "cloze/base/suggest.h"
 #include "cloze/cli/command.h"
 #include "cloze/cli/options.h"
 #include "cloze/cli/output.h"
+#include "cloze/cli/profile.h"
 #include "cloze/task/task.h"
 #include "cloze/train/measure.h"
 
@@ -15,6 +17,7 @@ struct Options {
   std::string model, mode = "infer", lengths, precision = "fp32", input;
   int64_t batch = 8, length = 128, runs = 5;
   ThreadsOption threads;
+  ProfileFlag profile;
 };
 
 void print(const JsonLine& line) {
@@ -61,9 +64,11 @@ void run_tokenizer(const Options& options) {
 
 void run_start(const Options& options) {
   const auto begin = std::chrono::steady_clock::now();
+  ProfilePhase phase("load");
   const ModelFiles files = ModelFiles::open(options.model);
   const auto predictor = task_of(files, "").load(files, {});
   const TextExample row{.text = "hello", .text_pair = {}, .label = {}};
+  phase.next("forward");
   predictor->predict(std::span(&row, 1));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   JsonLine line;
@@ -101,7 +106,8 @@ std::function<void()> setup_bench(CLI::App& app) {
   app.add_option("--precision", options->precision, "fp32")->capture_default_str();
   app.add_option("--input", options->input, "with --mode tokenize: a text a line");
   options->threads.add(app);
-  return [options] { run(*options); };
+  options->profile.add(app);
+  return [options] { options->profile.run([&] { run(*options); }); };
 }
 
 }  // namespace cloze::cli

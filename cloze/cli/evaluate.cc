@@ -1,6 +1,8 @@
+#include "cloze/base/profile.h"
 #include "cloze/cli/command.h"
 #include "cloze/cli/options.h"
 #include "cloze/cli/output.h"
+#include "cloze/cli/profile.h"
 #include "cloze/task/task.h"
 
 namespace cloze::cli {
@@ -11,15 +13,19 @@ struct Options {
   LengthFlags lengths;
   TableFlags table;
   ThreadsOption threads;
+  ProfileFlag profile;
 };
 
 void run(const Options& options) {
   options.threads.apply();
+  ProfilePhase phase("load");
   const ModelFiles files = ModelFiles::open(options.model);
   const auto predictor = task_of(files, options.task).load(files, options.lengths.lengths);
   const Examples examples = read_all(options.data, options.table.resolve());
   CLOZE_CHECK(!examples.rows.empty(), ErrorCode::kValue, "{}: there are no rows", options.data);
+  phase.next("evaluate");
   const Evaluation result = predictor->evaluate(examples.rows, options.data);
+  phase.next("output");
   say(fmt::format("{} rows of {}, {}", result.lengths.rows, options.data, describe(examples.columns)));
   if (const std::string note = result.lengths.text(predictor->limits()); !note.empty()) say("note: " + note);
   if (examples.replaced > 0)
@@ -43,7 +49,8 @@ std::function<void()> setup_evaluate(CLI::App& app) {
   options->lengths.add(app);
   options->table.add(app, TableFlags::Labels::kOffer, "refuse");
   options->threads.add(app);
-  return [options] { run(*options); };
+  options->profile.add(app);
+  return [options] { options->profile.run([&] { run(*options); }); };
 }
 
 }  // namespace cloze::cli

@@ -5,11 +5,13 @@
 
 #include "cloze/base/fields.h"
 #include "cloze/base/memory.h"
+#include "cloze/base/profile.h"
 #include "cloze/base/thread_team.h"
 #include "cloze/cli/command.h"
 #include "cloze/cli/finetune_source.h"
 #include "cloze/cli/options.h"
 #include "cloze/cli/output.h"
+#include "cloze/cli/profile.h"
 #include "cloze/train/event_file.h"
 #include "cloze/train/memory_estimate.h"
 #include "cloze/train/seeds.h"
@@ -29,6 +31,7 @@ struct Options {
   TrainOptions train;
   TableFlags table;
   ThreadsOption threads;
+  ProfileFlag profile;
   std::string output;
   bool resume = false, overwrite = false, dry_run = false, tensorboard = false;
   int64_t checkpoint_steps = 0, seeds = 1;
@@ -79,6 +82,7 @@ Json run_record(const Options& options) {
 }
 
 std::unique_ptr<TrainingTask> make_task(const Options& options, int64_t seed) {
+  const ProfilePhase phase("load");
   const TrainingSource source = resolve(options.source, options.table, seed);
   return find_task(options.source.task).train(source);
 }
@@ -175,7 +179,8 @@ std::function<void()> setup_finetune(CLI::App& app) {
   app.add_flag("--tensorboard", options->tensorboard, "write TensorBoard event files to OUTPUT/tensorboard");
   options->table.add(app, TableFlags::Labels::kOffer, "refuse");
   options->threads.add(app);
-  return [options] { run(*options); };
+  options->profile.add(app);
+  return [options] { options->profile.run([&] { run(*options); }); };
 }
 
 }  // namespace cloze::cli

@@ -1,6 +1,8 @@
+#include "cloze/base/profile.h"
 #include "cloze/cli/command.h"
 #include "cloze/cli/options.h"
 #include "cloze/cli/output.h"
+#include "cloze/cli/profile.h"
 #include "cloze/task/task.h"
 
 namespace cloze::cli {
@@ -11,12 +13,15 @@ struct Options {
   LengthFlags lengths;
   TableFlags table;
   ThreadsOption threads;
+  ProfileFlag profile;
 };
 
 void run(const Options& options) {
   options.threads.apply();
+  ProfilePhase phase("load");
   const ModelFiles files = ModelFiles::open(options.model);
   const auto predictor = task_of(files, options.task).load(files, options.lengths.lengths);
+  phase.next("read");
   ExampleOptions examples = options.table.resolve();
   examples.columns.label_need = predictor->prediction_columns().label_need;
   const auto reader = ExampleReader::open(options.input, examples);
@@ -39,7 +44,8 @@ std::function<void()> setup_predict(CLI::App& app) {
   options->lengths.add(app);
   options->table.add(app, TableFlags::Labels::kNone, "replace");
   options->threads.add(app);
-  return [options] { run(*options); };
+  options->profile.add(app);
+  return [options] { options->profile.run([&] { run(*options); }); };
 }
 
 }  // namespace cloze::cli

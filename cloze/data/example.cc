@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cloze/base/error.h"
+#include "cloze/base/profile.h"
 #include "cloze/data/columns_names.h"
 
 namespace cloze {
@@ -103,6 +104,7 @@ bool ExampleReader::next(TextExample& example) {
 }
 
 Examples read_all(const Path& path, const ExampleOptions& options, std::optional<int64_t> limit) {
+  const ProfilePhase phase("read");
   const std::unique_ptr<ExampleReader> reader = ExampleReader::open(path, options);
   Examples all;
   TextExample example;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cloze/base/profile.h"
 #include "cloze/base/thread_team.h"
 #include "cloze/task/task.h"
 
@@ -25,6 +26,7 @@ LengthCounts EncodedRows::counts() const {
 }
 
 EncodedRows encode_rows(const Tokenizer& tokenizer, std::span<const TextExample> rows, const RowLimits& limits) {
+  const ProfilePhase phase("tokenize");
   std::vector<std::vector<TokenSequence>> parts(rows.size());
   EncodedRows result;
   result.dropped.resize(rows.size());

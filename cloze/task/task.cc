@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cloze/base/profile.h"
 #include "cloze/base/suggest.h"
 
 namespace cloze {
@@ -54,7 +55,9 @@ StreamCounts predict_stream(Predictor& predictor, ExampleReader& reader,
   size_t bytes = 0;
   const auto answer = [&] {
     if (rows.empty()) return;
+    ProfilePhase phase("forward");
     const Answers answers = predictor.predict(rows);
+    phase.next("output");
     write(answers.lines);
     counts.lengths.add(answers.lengths);
     rows.clear();

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "cloze/base/profile.h"
 #include "cloze/ops/ops.h"
 #include "cloze/task/class_labels.h"
 #include "cloze/task/text_classifier.h"
@@ -232,6 +233,7 @@ class ClassificationPredictor : public Predictor {
   Answers predict(std::span<const TextExample> rows) override {
     const EncodedRows encoded = encode_rows(model_->tokenizer, rows, model_->limits);
     const Tensor p = class_probabilities(*model_, encoded);
+    const ProfilePhase phase("output");
     const std::vector<std::string>& labels = model_->config.labels;
     Answers answers{.lines = {}, .lengths = encoded.counts()};
     for (size_t i = 0; i < rows.size(); ++i) {

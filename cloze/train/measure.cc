@@ -7,6 +7,7 @@
 #include <chrono>
 #include <functional>
 
+#include "cloze/base/profile.h"
 #include "cloze/base/thread_team.h"
 #include "cloze/model/checkpoint.h"
 #include "cloze/model/heads.h"
@@ -36,7 +37,11 @@ struct Feed {
   Tensor targets;
 };
 
+/// Errors: kValue for a length that the model cannot take.
 std::vector<Feed> random_feeds(const MeasureOptions& options, const BertConfig& config, int64_t classes) {
+  for (const int64_t length : options.lengths)
+    CLOZE_CHECK(length >= 1 && length <= config.max_position_embeddings, ErrorCode::kValue,
+                "a row of {} tokens was asked for; the model takes 1 to {}", length, config.max_position_embeddings);
   Rng rng(1, RandomStream::kTest);
   std::vector<Feed> feeds;
   for (size_t at = 0; at < options.lengths.size(); at += static_cast<size_t>(options.batch)) {
@@ -59,6 +64,7 @@ std::vector<Feed> random_feeds(const MeasureOptions& options, const BertConfig& 
 Measurement measure(const MeasureOptions& options) {
   CLOZE_CHECK(!options.lengths.empty() && options.batch > 0 && options.runs > 0, ErrorCode::kUsage,
               "bench needs rows, --batch and --runs of at least 1");
+  ProfilePhase phase("load");
   const ModelFiles files = ModelFiles::open(options.model);
   const BertConfig config = load_config(files);
   const int64_t classes = std::max<int64_t>(2, static_cast<int64_t>(config.labels.size()));
@@ -71,9 +77,6 @@ Measurement measure(const MeasureOptions& options) {
   load_parameters(weights, parameters, config.initializer_range, 0, [](const std::string& name) {
     return name.starts_with("classifier.") || name.starts_with("bert.pooler.");
   });
-  for (const int64_t length : options.lengths)
-    CLOZE_CHECK(length >= 1 && length <= config.max_position_embeddings, ErrorCode::kValue,
-                "a row of {} tokens was asked for; the model takes 1 to {}", length, config.max_position_embeddings);
   const std::vector<Feed> feeds = random_feeds(options, config, classes);
   double flops = 0;
   for (const int64_t length : options.lengths) flops += config.forward_flops(length);
@@ -87,6 +90,7 @@ Measurement measure(const MeasureOptions& options) {
     head.freeze();
     seconds = time_runs(options.runs, [&] {
       for (const Feed& feed : feeds) {
+        const ProfilePhase forward("forward");
         ForwardContext context;
         logits(feed, context);
       }
@@ -98,7 +102,11 @@ Measurement measure(const MeasureOptions& options) {
     seconds = time_runs(options.runs, [&] {
       for (const Feed& feed : feeds) {
         ForwardContext context = ForwardContext::training(1, pass++);
-        backward(cross_entropy(logits(feed, context), feed.targets));
+        ProfilePhase part("forward");
+        const Var loss = cross_entropy(logits(feed, context), feed.targets);
+        part.next("backward");
+        backward(loss);
+        part.next("optimizer");
         const double norm = optimizer.gradient_norm();
         optimizer.step(2e-5, norm > 1.0 ? 1.0 / (norm + 1e-6) : 1.0);
       }
@@ -133,7 +141,9 @@ int64_t peak_resident_bytes() {
 
 TokenizeMeasurement measure_tokenizer(const Path& model, const Path& input, int64_t runs) {
   CLOZE_CHECK(runs > 0, ErrorCode::kUsage, "--runs must be at least 1, got {}", runs);
+  ProfilePhase phase("load");
   const Tokenizer tokenizer = Tokenizer::load(model);
+  phase.next("read");
   LineReader reader(input);
   std::vector<std::string> lines;
   double bytes = 0;
@@ -141,6 +151,7 @@ TokenizeMeasurement measure_tokenizer(const Path& model, const Path& input, int6
     lines.emplace_back(*line);
     bytes += static_cast<double>(line->size()) + 1;
   }
+  phase.next("tokenize");
   const std::vector<double> seconds = time_runs(runs, [&] {
     thread_team().for_ranges(static_cast<int64_t>(lines.size()), 64, [&](int64_t begin, int64_t end) {
       std::vector<int32_t> ids;

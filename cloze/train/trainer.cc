@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "cloze/base/folder_lock.h"
+#include "cloze/base/profile.h"
 #include "cloze/base/suggest.h"
 #include "cloze/ops/var.h"
 #include "cloze/optim/adamw.h"
@@ -77,6 +78,7 @@ class Run {
   }
 
   void save() {
+    const ProfilePhase phase("save");
     save_run_state(files_, state_, run_, optimizer_);
     saved_ = Clock::now();
   }
@@ -104,12 +106,15 @@ class Run {
       const uint64_t pass = static_cast<uint64_t>(state_.step) * static_cast<uint64_t>(options_.gradient_accumulation) +
                             static_cast<uint64_t>((begin - first) / options_.batch_size);
       ForwardContext context = ForwardContext::training(static_cast<uint64_t>(options_.seed), pass);
+      ProfilePhase phase("forward");
       const Var value = task_.loss(rows, context);
       // Passes weigh as their rows do, so that accumulation makes no difference, also where the last pass is shorter.
       const double share = step_weight > 0 ? weight_of(begin, end) / step_weight : 0;
       loss += share * static_cast<double>(*value.value().data<float>());
+      phase.next("backward");
       backward(value, share);
     }
+    ProfilePhase phase("optimizer");
     const double norm = optimizer_.gradient_norm();
     CLOZE_CHECK(
         std::isfinite(loss) && std::isfinite(norm), ErrorCode::kValue,
@@ -118,6 +123,7 @@ class Run {
     const double rate = schedule_.rate(state_.step);
     const bool clip = options_.max_grad_norm > 0 && norm > options_.max_grad_norm;
     optimizer_.step(rate, clip ? options_.max_grad_norm / (norm + 1e-6) : 1.0);
+    phase.next("report");
     ++state_.step;
     state_.loss_sum += loss;
     ++state_.loss_steps;
@@ -133,6 +139,7 @@ class Run {
   }
 
   void evaluate() {
+    ProfilePhase phase("evaluate");
     EvaluationInfo info{.step = state_.step,
                         .epoch = (state_.step + steps_per_epoch_ - 1) / steps_per_epoch_,
                         .train_loss = state_.loss_sum / static_cast<double>(std::max<int64_t>(1, state_.loss_steps)),
@@ -154,6 +161,7 @@ class Run {
       info.best = true;  // without dev rows the last weights are the ones to keep
     }
     line.end_object();
+    phase.next("save");
     if (info.best) {
       state_.best_step = state_.step;
       state_.best_metrics = line.text();
