@@ -214,6 +214,12 @@ std::vector<Case> embedding_timing_cases() {
   add_rows(cases, "gather_rows", 0, 0, kGather, build_gather);
   add_rows(cases, "gather_rows_backward", 1, 4, kGather, build_gather_backward);
   add_rows(cases, "dropout", 1, 2, kDropout, build_dropout);
+  for (size_t i = 0; i < 3; ++i)
+    cases[i].name = cases[i + 3].name = fmt::format("{}x{}_V{}", kEmbed[i].T, kEmbed[i].H, kEmbed[i].V);
+  for (size_t i = 0; i < 2; ++i) {
+    cases[i + 6].name = cases[i + 8].name = fmt::format("{}x{}_R{}", kGather[i].T, kGather[i].H, kGather[i].R);
+    cases[i + 10].name = fmt::format("{}x{}", kDropout[i].shape[0], kDropout[i].shape[1]);
+  }
   return cases;
 }
 
