@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # Installs the packages that Cloze needs to build, on Debian 12, as root or with sudo. Does nothing where all are there.
-# Usage: scripts/setup.sh [sanitizers]   (also clang with its sanitizers and libFuzzer, for the presets asan and tsan)
+# Usage: scripts/setup.sh [sanitizers|bench]
+#   sanitizers  also clang with its sanitizers and libFuzzer, for the presets asan and tsan
+#   bench       also Google Benchmark and oneDNN, for the programs of bench/
 set -euo pipefail
 packages=(g++ cmake ninja-build pkg-config libfmt-dev libhwy-dev nlohmann-json3-dev libcli11-dev zlib1g-dev
           libgtest-dev libgmock-dev)
 case ${1:-} in
   "") ;;
   sanitizers) packages+=(clang libclang-rt-14-dev) ;;
-  *) echo "usage: scripts/setup.sh [sanitizers]" >&2; exit 2 ;;
+  bench) packages+=(libbenchmark-dev libdnnl-dev) ;;
+  *) echo "usage: scripts/setup.sh [sanitizers|bench]" >&2; exit 2 ;;
 esac
 
 missing=()

@@ -208,20 +208,52 @@ std::vector<AttentionCase> shapes() {
   return all;
 }
 
+Case forward_case(const AttentionCase& c) {
+  return {.kernel = "attention", .name = c.name(), .flops = 2 * c.product_flops(), .build = [c](CallBuilder& b) {
+            build_attention(c, b);
+          }};
+}
+Case backward_case(const AttentionCase& c) {
+  return {
+      .kernel = "attention_backward", .name = c.name(), .flops = 5 * c.product_flops(), .build = [c](CallBuilder& b) {
+        build_attention_backward(c, b);
+      }};
+}
+
 }  // namespace
 
 std::vector<Case> attention_cases() {
   std::vector<Case> cases;
-  for (const AttentionCase& c : shapes())
-    cases.push_back(
-        {.kernel = "attention", .name = c.name(), .flops = 2 * c.product_flops(), .build = [c](CallBuilder& b) {
-           build_attention(c, b);
-         }});
-  for (const AttentionCase& c : shapes())
-    cases.push_back({.kernel = "attention_backward",
-                     .name = c.name(),
-                     .flops = 5 * c.product_flops(),
-                     .build = [c](CallBuilder& b) { build_attention_backward(c, b); }});
+  for (const AttentionCase& c : shapes()) cases.push_back(forward_case(c));
+  for (const AttentionCase& c : shapes()) cases.push_back(backward_case(c));
+  return cases;
+}
+
+std::vector<Case> attention_timing_cases() {
+  struct Row {
+    const char* batch;
+    std::vector<int64_t> lengths;
+    int64_t N;
+  };
+  const std::vector<Row> rows = {
+      {"8x128", std::vector<int64_t>(8, 128), 12},
+      {"2x512", {512, 512}, 12},
+      {"mixed", {7, 130, 21, 64, 300, 12}, 12},
+      {"32x64", std::vector<int64_t>(32, 64), 4},
+      {"32x64", std::vector<int64_t>(32, 64), 2},
+      {"1x16", {16}, 12},
+      {"1x16", {16}, 2},
+  };
+  static constexpr int64_t kWidth = 64;
+  const auto named = [](Case one, const Row& row, const char* suffix) {
+    one.name = fmt::format("{}_N{}_D{}{}", row.batch, row.N, kWidth, suffix);
+    return one;
+  };
+  std::vector<Case> cases;
+  for (const Row& row : rows) cases.push_back(named(forward_case({row.lengths, row.N, kWidth, {}, false}), row, ""));
+  for (const Row& row : rows)
+    cases.push_back(named(forward_case({row.lengths, row.N, kWidth, kDrop}), row, "_training"));
+  for (const Row& row : rows) cases.push_back(named(backward_case({row.lengths, row.N, kWidth, kDrop}), row, ""));
   return cases;
 }
 

@@ -1,6 +1,7 @@
 #include "cases.h"
 
 #include <cmath>
+#include <initializer_list>
 #include <limits>
 #include <numbers>
 
@@ -18,6 +19,13 @@ uint64_t seed_of(const std::string& name) {
   uint64_t hash = 14695981039346656037u;
   for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
   return hash;
+}
+
+std::vector<Case> joined(std::initializer_list<std::vector<Case> (*)()> parts) {
+  std::vector<Case> all;
+  for (const auto part : parts)
+    for (Case& one : part()) all.push_back(std::move(one));
+  return all;
 }
 
 }  // namespace
@@ -57,6 +65,7 @@ Tensor CallBuilder::input(const Tensor& master) {
   if (!master.defined()) return {};
   const Tensor placed = place(master.dtype() == DType::kI32 ? master : to_float(master, setting_.dtype));
   call.inputs.push_back(placed);
+  call.bytes += static_cast<double>(placed.bytes());
   return placed;
 }
 
@@ -67,6 +76,7 @@ Tensor CallBuilder::saved(const Tensor& exact) {
 
 Tensor CallBuilder::output(const std::string& name, const Shape& shape) {
   const Tensor placed = place(poisoned(shape, setting_.dtype));
+  call.bytes += static_cast<double>(placed.bytes());
   call.outputs.push_back({name, placed});
   return placed;
 }
@@ -79,6 +89,7 @@ Tensor CallBuilder::output_f64(const std::string& name, const Shape& shape) {
 
 Tensor CallBuilder::in_place(const std::string& name, const Tensor& master) {
   const Tensor placed = place(to_float(master, setting_.dtype));
+  call.bytes += 2 * static_cast<double>(placed.bytes());
   call.outputs.push_back({name, placed});
   return placed;
 }
@@ -90,13 +101,14 @@ Call Case::make(const Setting& setting) const {
 }
 
 const std::vector<Case>& all_cases() {
-  static const std::vector<Case> cases = [] {
-    std::vector<Case> all;
-    for (const auto& part :
-         {linear_cases, attention_cases, layer_norm_cases, embedding_cases, loss_cases, elementwise_cases})
-      for (Case& one : part()) all.push_back(std::move(one));
-    return all;
-  }();
+  static const std::vector<Case> cases =
+      joined({linear_cases, attention_cases, layer_norm_cases, embedding_cases, loss_cases, elementwise_cases});
+  return cases;
+}
+
+const std::vector<Case>& timing_cases() {
+  static const std::vector<Case> cases = joined({linear_timing_cases, attention_timing_cases, layer_norm_timing_cases,
+                                                 embedding_timing_cases, loss_timing_cases, elementwise_timing_cases});
   return cases;
 }
 

@@ -46,6 +46,7 @@ struct Call {
   std::vector<Output> outputs;
   std::vector<Tensor> inputs;                       ///< must not change
   std::vector<Guard> guards;                        ///< must not change around the tensors
+  double bytes = 0;                                 ///< read and written, at least
   std::function<std::vector<Tensor>()> magnitudes;  ///< one for each output, f64, of the output's shape
   /// Backward kernels: gradients[i].second is the gradient of sum(dy * forward()) with respect to gradients[i].first.
   std::function<Tensor()> forward;
@@ -88,8 +89,10 @@ struct Case {
   Call make(const Setting& setting) const;
 };
 
-/// The whole table.
+/// The whole table of the tests.
 const std::vector<Case>& all_cases();
+/// Rows of BERT's own sizes, for bench/: ref takes up to seconds for one. Their kernels are those of the tests.
+const std::vector<Case>& timing_cases();
 /// The names of the kernels, each once.
 std::vector<std::string> all_kernels();
 
@@ -100,6 +103,12 @@ std::vector<Case> layer_norm_cases();
 std::vector<Case> embedding_cases();
 std::vector<Case> loss_cases();
 std::vector<Case> elementwise_cases();
+std::vector<Case> linear_timing_cases();
+std::vector<Case> attention_timing_cases();
+std::vector<Case> layer_norm_timing_cases();
+std::vector<Case> embedding_timing_cases();
+std::vector<Case> loss_timing_cases();
+std::vector<Case> elementwise_timing_cases();
 
 // Tensors in f64, for magnitudes.
 Tensor zeros_f64(const Shape& shape);

@@ -2,20 +2,16 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <functional>
 
 #include "cases.h"
 #include "cloze/base/thread_team.h"
+#include "compare.h"
 
 namespace cloze::test {
 namespace {
 
 constexpr int64_t kRows = 70;
-
-bool same_bits(const Tensor& a, const Tensor& b) {
-  return a.bytes() == b.bytes() && (a.bytes() == 0 || std::memcmp(a.raw(), b.raw(), size_t(a.bytes())) == 0);
-}
 
 Tensor random_f32(const Shape& shape, uint64_t seed) {
   Rng rng(seed, RandomStream::kTest);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <utility>
 
 #include "cases.h"
 
@@ -12,6 +13,7 @@ struct AdamWCase {
   Shape shape;
   int64_t step;
   double decay = 0.01, grad_scale = 1, beta2 = 0.999;
+  bool holes = true;  ///< some gradients are 0
   std::string name() const {
     return fmt::format("{}_step{}_decay{}_scale{}_beta{}", shape, step, decay, grad_scale, beta2);
   }
@@ -31,7 +33,8 @@ void build_adamw(const AdamWCase& c, CallBuilder& b) {
   // At the first step m and v are 0. Elements without gradient must not move but by decay.
   const double past = c.step > 1 ? 1 : 0;
   const Tensor param = b.normal(c.shape), m = b.normal(c.shape, 0.1 * past);
-  const Tensor grad = mapped(b.normal(c.shape), [](double value, int64_t i) { return i % 5 == 3 ? 0 : value; });
+  const Tensor grad =
+      mapped(b.normal(c.shape), [&](double value, int64_t i) { return c.holes && i % 5 == 3 ? 0 : value; });
   const Tensor v = mapped(b.normal(c.shape, 0.3 * past),
                           [](double value, int64_t) { return static_cast<double>(static_cast<float>(value * value)); });
   const AdamWArgs args{.param = b.in_place("param", param),
@@ -74,11 +77,15 @@ void build_add_into(const Shape& shape, CallBuilder& b) {
   };
 }
 
-void build_scale(const Shape& shape, CallBuilder& b) {
+void build_scale_by(double factor, const Shape& shape, CallBuilder& b) {
   const Tensor x = b.normal(shape);
-  const ScaleArgs args{.x = b.in_place("x", x), .factor = 0.1};
+  const ScaleArgs args{.x = b.in_place("x", x), .factor = factor};
   b.call.run = [=](const Backend& backend) { backend.scale(args); };
   b.call.magnitudes = [=] { return std::vector<Tensor>{absolute(x)}; };
+}
+
+void build_scale(const Shape& shape, CallBuilder& b) {
+  build_scale_by(0.1, shape, b);
 }
 
 void build_sum_squares(const Shape& shape, CallBuilder& b) {
@@ -92,28 +99,50 @@ void build_sum_squares(const Shape& shape, CallBuilder& b) {
   };
 }
 
+Case adamw_case(const AdamWCase& c) {
+  return {
+      .kernel = "adamw", .name = c.name(), .flops = 14.0 * double(c.shape.elements()), .build = [c](CallBuilder& b) {
+        build_adamw(c, b);
+      }};
+}
+
+struct Kernel {
+  const char* name;
+  double flops, ulps;
+  void (*build)(const Shape&, CallBuilder&);
+};
+constexpr Kernel kAddInto{"add_into", 1, 1, build_add_into}, kScale{"scale", 1, 2, build_scale},
+    kSumSquares{"sum_squares", 2, 1, build_sum_squares};
+
+Case shaped_case(const Kernel& kernel, const Shape& shape) {
+  return {.kernel = kernel.name,
+          .name = shape.to_string(),
+          .flops = kernel.flops * double(shape.elements()),
+          .ulps = kernel.ulps,
+          .build = [shape, kernel](CallBuilder& b) { kernel.build(shape, b); }};
+}
+
 }  // namespace
 
 std::vector<Case> elementwise_cases() {
   std::vector<Case> cases;
-  for (const AdamWCase& c : kAdamWCases)
-    cases.push_back(
-        {.kernel = "adamw", .name = c.name(), .flops = 14.0 * double(c.shape.elements()), .build = [c](CallBuilder& b) {
-           build_adamw(c, b);
-         }});
-  struct Kernel {
-    const char* name;
-    double flops, ulps;
-    void (*build)(const Shape&, CallBuilder&);
-  };
-  for (const Kernel& kernel : {Kernel{"add_into", 1, 1, build_add_into}, Kernel{"scale", 1, 2, build_scale},
-                               Kernel{"sum_squares", 2, 1, build_sum_squares}})
-    for (const Shape& shape : kShapes)
-      cases.push_back({.kernel = kernel.name,
-                       .name = shape.to_string(),
-                       .flops = kernel.flops * double(shape.elements()),
-                       .ulps = kernel.ulps,
-                       .build = [shape, kernel](CallBuilder& b) { kernel.build(shape, b); }});
+  for (const AdamWCase& c : kAdamWCases) cases.push_back(adamw_case(c));
+  for (const Kernel& kernel : {kAddInto, kScale, kSumSquares})
+    for (const Shape& shape : kShapes) cases.push_back(shaped_case(kernel, shape));
+  return cases;
+}
+
+/// They run again on their own results, many times: arguments that keep these from sinking to 0 or below f32's normal
+/// numbers, which are slow.
+std::vector<Case> elementwise_timing_cases() {
+  constexpr Kernel kNegate{"scale", 1, 2, [](const Shape& shape, CallBuilder& b) { build_scale_by(-1, shape, b); }};
+  std::vector<Case> cases;
+  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{30522, 128}, {3072, 768}, {1, 768}}) {
+    const Shape shape = {rows, columns};
+    cases.push_back(adamw_case({shape, 10, 0, 1, 0.999, false}));
+    for (const Kernel& kernel : {kAddInto, kNegate, kSumSquares}) cases.push_back(shaped_case(kernel, shape));
+    for (size_t i = cases.size() - 4; i < cases.size(); ++i) cases[i].name = fmt::format("{}x{}", rows, columns);
+  }
   return cases;
 }
 

@@ -49,6 +49,7 @@ void build_embed(const EmbedCase& c, CallBuilder& b) {
                        .position = b.input(position),
                        .segment = b.input(segment),
                        .y = b.output("y", {c.T, c.H})};
+  b.call.bytes = 2.0 * static_cast<double>(args.y.bytes());  // words read, y written; the small tables stay in cache
   b.call.run = [=](const Backend& backend) { backend.embed(args); };
   b.call.magnitudes = [=] {
     const Tensor y = zeros_f64({c.T, c.H});
@@ -72,6 +73,7 @@ void build_embed_backward(const EmbedCase& c, CallBuilder& b) {
                                .dword = c.dword ? b.in_place("dword", dword) : Tensor(),
                                .dposition = c.dposition ? b.in_place("dposition", dposition) : Tensor(),
                                .dsegment = c.dsegment ? b.in_place("dsegment", dsegment) : Tensor()};
+  b.call.bytes = 3.0 * static_cast<double>(args.dy.bytes());  // dy read, words' rows read and written
   b.call.run = [=](const Backend& backend) { backend.embed_backward(args); };
   b.call.magnitudes = [=] {
     const Tensor word = absolute(dword), position = absolute(dposition), segment = absolute(dsegment);
@@ -103,6 +105,7 @@ void build_gather(const GatherCase& c, CallBuilder& b) {
   const GatherRowsArgs args{.x = b.input(b.normal({c.T, c.H})),
                             .rows = b.input(c.R > 0 ? b.integers({c.R}, 0, c.T) : b.integers({0}, 0, 1)),
                             .y = b.output("y", {c.R, c.H})};
+  b.call.bytes = 2.0 * static_cast<double>(args.y.bytes());
   b.call.run = [=](const Backend& backend) { backend.gather_rows(args); };
   b.call.magnitudes = [=] { return std::vector<Tensor>{zeros_f64({c.R, c.H})}; };
 }
@@ -197,6 +200,26 @@ std::vector<Case> embedding_cases() {
   add_rows(cases, "gather_rows_backward", 1, 4, kGatherCases, build_gather_backward);
   add_rows(cases, "dropout", 1, 2, kDropoutCases, build_dropout);
   add_rows(cases, "dropout_backward", 1, 2, kDropoutCases, build_dropout_backward);
+  return cases;
+}
+
+std::vector<Case> embedding_timing_cases() {
+  static const EmbedCase kEmbed[] = {{1024, 30522, 512, 768}, {2048, 30522, 512, 128}, {16, 30522, 512, 768}};
+  static const GatherCase kGather[] = {{1024, 8, 768}, {1024, 160, 768}};
+  static const DropoutCase kDropout[] = {{{1024, 768}, {.threshold = 6554, .site = 1, .key = 4}},
+                                         {{8, 768}, {.threshold = 6554, .site = 1, .key = 4}}};
+  std::vector<Case> cases;
+  add_rows(cases, "embed", 2, 2, kEmbed, build_embed);
+  add_rows(cases, "embed_backward", 3, 4, kEmbed, build_embed_backward);
+  add_rows(cases, "gather_rows", 0, 0, kGather, build_gather);
+  add_rows(cases, "gather_rows_backward", 1, 4, kGather, build_gather_backward);
+  add_rows(cases, "dropout", 1, 2, kDropout, build_dropout);
+  for (size_t i = 0; i < 3; ++i)
+    cases[i].name = cases[i + 3].name = fmt::format("{}x{}_V{}", kEmbed[i].T, kEmbed[i].H, kEmbed[i].V);
+  for (size_t i = 0; i < 2; ++i) {
+    cases[i + 6].name = cases[i + 8].name = fmt::format("{}x{}_R{}", kGather[i].T, kGather[i].H, kGather[i].R);
+    cases[i + 10].name = fmt::format("{}x{}", kDropout[i].shape[0], kDropout[i].shape[1]);
+  }
   return cases;
 }
 

@@ -179,20 +179,38 @@ void build_backward(const LayerNormCase& c, CallBuilder& b) {
   b.call.gradients = {{in.x, args.dx}, {in.residual, args.dresidual}, {in.gamma, args.dgamma}, {in.beta, args.dbeta}};
 }
 
+Case forward_case(const LayerNormCase& c) {
+  return {.kernel = "add_layer_norm",
+          .name = c.name(),
+          .flops = 8.0 * double(c.T) * double(c.H),
+          .build = [c](CallBuilder& b) { build_forward(c, b); }};
+}
+Case backward_case(const LayerNormCase& c) {
+  return {.kernel = "add_layer_norm_backward",
+          .name = c.name(),
+          .flops = 14.0 * double(c.T) * double(c.H),
+          .build = [c](CallBuilder& b) { build_backward(c, b); }};
+}
+
 }  // namespace
 
 std::vector<Case> layer_norm_cases() {
   std::vector<Case> cases;
-  for (const LayerNormCase& c : kCases)
-    cases.push_back({.kernel = "add_layer_norm",
-                     .name = c.name(),
-                     .flops = 8.0 * double(c.T) * double(c.H),
-                     .build = [c](CallBuilder& b) { build_forward(c, b); }});
-  for (const LayerNormCase& c : kCases)
-    cases.push_back({.kernel = "add_layer_norm_backward",
-                     .name = c.name(),
-                     .flops = 14.0 * double(c.T) * double(c.H),
-                     .build = [c](CallBuilder& b) { build_backward(c, b); }});
+  for (const LayerNormCase& c : kCases) cases.push_back(forward_case(c));
+  for (const LayerNormCase& c : kCases) cases.push_back(backward_case(c));
+  return cases;
+}
+
+std::vector<Case> layer_norm_timing_cases() {
+  constexpr struct { int64_t T, H; } kSizes[] = {{1024, 768}, {2048, 256}, {2048, 128}, {16, 768}, {16, 128}};
+  const auto named = [](Case one, const char* suffix, int64_t T, int64_t H) {
+    one.name = fmt::format("{}x{}{}", T, H, suffix);
+    return one;
+  };
+  std::vector<Case> cases;
+  for (const auto& [T, H] : kSizes) cases.push_back(named(forward_case({T, H, {}, true, false}), "", T, H));
+  for (const auto& [T, H] : kSizes) cases.push_back(named(forward_case({T, H, kDrop}), "_training", T, H));
+  for (const auto& [T, H] : kSizes) cases.push_back(named(backward_case({T, H, kDrop}), "", T, H));
   return cases;
 }
 

@@ -104,9 +104,11 @@ bool may_differentiate(const LinearBackwardCase& c) {
   return c.activation != Activation::kRelu || (c.shape.K > 0 && c.shape.T * c.shape.M < 500);
 }
 
+/// Writes pre, if there is an activation.
 Tensor input_away_from_corner(CallBuilder& b, const LinearBackwardCase& c, const Tensor& weight, const Tensor& pre) {
   while (true) {
     const Tensor x = b.normal({c.shape.T, c.shape.K});
+    if (c.activation == Activation::kNone) return x;
     ref_backend().linear({.x = x,
                           .weight = weight,
                           .bias = {},
@@ -200,6 +202,39 @@ std::vector<Case> linear_cases() {
     if (!large)
       cases.push_back(linear_backward_case({kShapes[i], kActivations[(i + 2) % 5], i % 2 == 0, true, i % 3 != 0}));
   }
+  return cases;
+}
+
+/// Forward: what inference runs, a product with bias over a weight prepared beforehand; BERT-base, mini and tiny, one
+/// text of 16 tokens, heads of few columns. Some of them as training runs them, too.
+std::vector<Case> linear_timing_cases() {
+  constexpr LinearShape kForward[] = {
+      {1024, 768, 768},  {1024, 768, 3072}, {1024, 3072, 768}, {128, 768, 3072}, {2048, 256, 256}, {2048, 256, 1024},
+      {2048, 1024, 256}, {2048, 128, 128},  {2048, 128, 512},  {2048, 512, 128}, {16, 768, 768},   {16, 768, 3072},
+      {16, 3072, 768},   {16, 256, 1024},   {16, 128, 512},    {16, 128, 128},   {1, 768, 768},    {32, 768, 2},
+  };
+  constexpr LinearShape kTraining[] = {
+      {1024, 768, 768}, {1024, 768, 3072}, {1024, 3072, 768}, {2048, 256, 1024},
+      {2048, 128, 512}, {2048, 128, 128},  {32, 768, 2},
+  };
+  const auto named = [](Case one, const LinearShape& shape, const char* suffix) {
+    one.name = fmt::format("{}x{}x{}{}", shape.T, shape.K, shape.M, suffix);
+    return one;
+  };
+  const auto feeds_forward = [](const LinearShape& shape) { return shape.M == 4 * shape.K; };
+  std::vector<Case> cases;
+  for (const LinearShape& shape : kForward)
+    cases.push_back(named(linear_case({shape, Activation::kNone, true, false, true}), shape, ""));
+  for (const LinearShape& shape : kForward)
+    if (feeds_forward(shape))
+      cases.push_back(named(linear_case({shape, Activation::kGelu, true, false, true}), shape, "_gelu"));
+  for (const LinearShape& shape : kTraining)
+    cases.push_back(feeds_forward(shape)
+                        ? named(linear_case({shape, Activation::kGelu, true, true, false}), shape, "_gelu_training")
+                        : named(linear_case({shape, Activation::kNone, true, false, false}), shape, "_training"));
+  for (const LinearShape& shape : kTraining)
+    cases.push_back(feeds_forward(shape) ? named(linear_backward_case({shape, Activation::kGelu}), shape, "_gelu")
+                                         : named(linear_backward_case({shape}), shape, ""));
   return cases;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "cases.h"
 
@@ -160,20 +161,35 @@ void build_softmax(const SoftmaxCase& c, CallBuilder& b) {
   };
 }
 
+Case cross_entropy_case(const CrossEntropyCase& c) {
+  return {.kernel = "cross_entropy",
+          .name = c.name(),
+          .flops = 5.0 * double(c.R) * double(c.C),
+          .build = [c](CallBuilder& b) { build_cross_entropy(c, b); }};
+}
+Case softmax_case(const SoftmaxCase& c) {
+  return {
+      .kernel = "softmax", .name = c.name(), .flops = 3.0 * double(c.R) * double(c.C), .build = [c](CallBuilder& b) {
+        build_softmax(c, b);
+      }};
+}
+
 }  // namespace
 
 std::vector<Case> loss_cases() {
   std::vector<Case> cases;
-  for (const CrossEntropyCase& c : kCrossEntropyCases)
-    cases.push_back({.kernel = "cross_entropy",
-                     .name = c.name(),
-                     .flops = 5.0 * double(c.R) * double(c.C),
-                     .build = [c](CallBuilder& b) { build_cross_entropy(c, b); }});
-  for (const SoftmaxCase& c : kSoftmaxCases)
-    cases.push_back(
-        {.kernel = "softmax", .name = c.name(), .flops = 3.0 * double(c.R) * double(c.C), .build = [c](CallBuilder& b) {
-           build_softmax(c, b);
-         }});
+  for (const CrossEntropyCase& c : kCrossEntropyCases) cases.push_back(cross_entropy_case(c));
+  for (const SoftmaxCase& c : kSoftmaxCases) cases.push_back(softmax_case(c));
+  return cases;
+}
+
+std::vector<Case> loss_timing_cases() {
+  std::vector<Case> cases;
+  for (const auto& [R, C] : {std::pair<int64_t, int64_t>{160, 30522}, {32, 2}}) {
+    cases.push_back(cross_entropy_case({R, C, 0, false, Ignored::kNone}));
+    cases.push_back(softmax_case({R, C}));
+    for (size_t i = cases.size() - 2; i < cases.size(); ++i) cases[i].name = fmt::format("{}x{}", R, C);
+  }
   return cases;
 }
 
