@@ -17,34 +17,45 @@ double bytes(const Tensors&... tensors) {
   return static_cast<double>((tensors.bytes() + ... + 0));
 }
 
-double product_flops(const Tensor& x, const Tensor& weight) {
-  return 2.0 * static_cast<double>(x.elements()) * static_cast<double>(weight.shape()[0]);
+double product_flops(int64_t tokens, int64_t inputs, int64_t outputs) {
+  return 2.0 * static_cast<double>(tokens) * static_cast<double>(inputs) * static_cast<double>(outputs);
 }
 
-/// Sum of S^2 H over the sequences: multiply-adds of one of attention's products.
-double attention_products(const Tensor& q, const Tensor& offsets) {
-  double squares = 0;
-  const auto at = offsets.values<int32_t>();
-  for (size_t b = 1; b < at.size(); ++b) squares += static_cast<double>(at[b] - at[b - 1]) * (at[b] - at[b - 1]);
-  return squares * static_cast<double>(q.shape()[1]);
+/// Sum over the sequences of queries x keys, times H: multiply-adds of one of attention's products.
+double attention_products(int64_t hidden, const Tensor& queries, const Tensor& keys) {
+  double pairs = 0;
+  const auto q = queries.values<int32_t>(), k = keys.values<int32_t>();
+  for (size_t b = 1; b < k.size(); ++b) pairs += static_cast<double>(q[b] - q[b - 1]) * (k[b] - k[b - 1]);
+  return pairs * static_cast<double>(hidden);
+}
+
+/// Bytes of the H columns that attention reads or writes of q (or y), twice those of k and v.
+double attention_bytes(int64_t hidden, const Tensor& queries, const Tensor& keys, const Tensor& value) {
+  const double rows = queries.values<int32_t>().back() + 2.0 * keys.values<int32_t>().back();
+  return rows * static_cast<double>(hidden * dtype_bytes(value.dtype()));
 }
 
 Booking book(const LinearArgs& a) {
-  return {bytes(a.x, a.weight, a.bias, a.pre, a.y), product_flops(a.x, a.weight), a.weight.shape()[1],
-          a.weight.shape()[0]};
+  const int64_t tokens = a.x.shape()[0], inputs = a.x.shape()[1], outputs = a.y.shape()[1];
+  const double weight = static_cast<double>(inputs * outputs * dtype_bytes(a.x.dtype()));
+  return {bytes(a.x, a.bias, a.pre, a.y) + weight, product_flops(tokens, inputs, outputs), inputs, outputs};
 }
 Booking book(const LinearBackwardArgs& a) {
   const Tensor none;
   const Tensor &weight = a.dx.defined() ? a.weight : none, &x = a.dweight.defined() ? a.x : none;
+  const int64_t inputs = a.weight.shape()[1], outputs = a.weight.shape()[0];
   return {bytes(x, weight, a.pre, a.dy, a.dx, a.dweight, a.dbias),
-          product_flops(a.x, a.weight) * (a.dx.defined() + a.dweight.defined()), a.weight.shape()[1],
-          a.weight.shape()[0]};
+          product_flops(a.dy.shape()[0], inputs, outputs) * (a.dx.defined() + a.dweight.defined()), inputs, outputs};
 }
 Booking book(const AttentionArgs& a) {
-  return {bytes(a.q, a.k, a.v, a.offsets, a.y, a.lse), 4 * attention_products(a.q, a.offsets)};
+  const int64_t hidden = a.y.shape()[1];
+  return {attention_bytes(hidden, a.queries(), a.offsets, a.y) + bytes(a.offsets, a.y, a.lse),
+          4 * attention_products(hidden, a.queries(), a.offsets)};
 }
 Booking book(const AttentionBackwardArgs& a) {
-  return {bytes(a.q, a.k, a.v, a.offsets, a.y, a.lse, a.dy, a.dq, a.dk, a.dv), 8 * attention_products(a.q, a.offsets)};
+  const int64_t hidden = a.dy.shape()[1];
+  return {2 * attention_bytes(hidden, a.queries(), a.offsets, a.dy) + bytes(a.offsets, a.y, a.lse, a.dy),
+          8 * attention_products(hidden, a.queries(), a.offsets)};
 }
 Booking book(const AddLayerNormArgs& a) {
   return {bytes(a.x, a.residual, a.gamma, a.beta, a.sum, a.mean, a.rstd, a.y)};
