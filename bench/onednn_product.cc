@@ -134,7 +134,7 @@ int compare(const Size& size, int runs) {
   omp_set_num_threads(threads);
   const Tensor x = random_f32({size.M, size.K}, 1), weight = random_f32({size.N, size.K}, 2);
   const Tensor y({size.M, size.N}, DType::kF32);
-  const auto prepared = cpu_backend().prepare(weight);
+  const auto prepared = cpu_backend().prepare(weight, Precision::kF32);
   const LinearArgs args{.x = x,
                         .weight = weight,
                         .bias = {},

@@ -39,7 +39,7 @@ struct Model {
   Model() : files(ModelFiles::create(folder.path() / "model")) {
     write_model(files);
     for (const char* how : {"truncate", "head-tail", "window"})
-      predictors.push_back(task_of(files, "").load(files, {.max_length = 0, .long_texts = how, .stride = -1}));
+      predictors.push_back(task_of(files, "").load(files, {.lengths = {.max_length = 0, .long_texts = how, .stride = -1}}));
   }
   MemoryFolder folder;
   ModelFiles files;

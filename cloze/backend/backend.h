@@ -31,15 +31,19 @@ struct Dropout {
   double scale() const { return 65536.0 / (65536.0 - threshold); }
 };
 
+/// How a forward product is computed in inference. kInt8: weights and the input's rows as 8-bit integers, see int8.h.
+enum class Precision : uint8_t { kF32, kInt8 };
+
 /// A weight laid out for a backend's forward product.
 class PreparedWeight {
  public:
   virtual ~PreparedWeight() = default;
+  Precision precision = Precision::kF32;
 };
 
 /// pre[T,M] = x[T,K] weight[M,K]^T + bias[M];  y[T,M] = activation(pre).
-/// bias may be absent, prepared null: the bits are the same with and without it; with it weight may be absent. pre is
-/// not wanted in inference and where activation is kNone.
+/// bias may be absent, prepared null; with it weight may be absent. Of precision kF32 it gives the same bits as the
+/// weight. pre is not wanted in inference and where activation is kNone.
 struct LinearArgs {
   Tensor x, weight, bias;
   Activation activation;
@@ -186,8 +190,8 @@ class Backend {
   virtual ~Backend() = default;
   virtual const char* name() const = 0;
 
-  /// A copy of weight[M,K] in the form that `linear` likes best; null where there is none.
-  virtual std::unique_ptr<PreparedWeight> prepare(const Tensor& weight) const = 0;
+  /// A copy of weight[M,K] in the form that `linear` likes best; null where there is none. kInt8 is for f32 only.
+  virtual std::unique_ptr<PreparedWeight> prepare(const Tensor& weight, Precision precision) const = 0;
   virtual void linear(const LinearArgs&) const = 0;
   virtual void linear_backward(const LinearBackwardArgs&) const = 0;
   virtual void attention(const AttentionArgs&) const = 0;

@@ -143,9 +143,9 @@ class ProfiledBackend : public Backend {
   CLOZE_FORWARD(scale, ScaleArgs)
 #undef CLOZE_FORWARD
 
-  std::unique_ptr<PreparedWeight> prepare(const Tensor& weight) const override {
+  std::unique_ptr<PreparedWeight> prepare(const Tensor& weight, Precision precision) const override {
     const Timed timed(profile_, "prepare", {.bytes = 2 * bytes(weight)});
-    return inner_.prepare(weight);
+    return inner_.prepare(weight, precision);
   }
   double sum_squares(const Tensor& x) const override {
     const Timed timed(profile_, "sum_squares", {.bytes = bytes(x)});

@@ -14,8 +14,9 @@ namespace cloze::cli {
 namespace {
 
 struct Options {
-  std::string model, mode = "infer", lengths, precision = "fp32", input;
+  std::string model, mode = "infer", lengths, input;
   int64_t batch = 8, length = 128, runs = 5;
+  PrecisionFlag precision;
   ThreadsOption threads;
   ProfileFlag profile;
 };
@@ -26,8 +27,13 @@ void print(const JsonLine& line) {
 }
 
 void run_model(const Options& options, MeasureMode mode) {
-  MeasureOptions measured{
-      .model = options.model, .mode = mode, .lengths = {}, .batch = options.batch, .runs = options.runs};
+  const Precision precision = options.precision.resolve();
+  MeasureOptions measured{.model = options.model,
+                          .mode = mode,
+                          .lengths = {},
+                          .batch = options.batch,
+                          .runs = options.runs,
+                          .precision = precision};
   constexpr int64_t kMostRows = 1 << 20;
   CLOZE_CHECK(options.batch > 0 && options.batch <= kMostRows && options.length > 0, ErrorCode::kUsage,
               "--batch must be 1 to {} and --length at least 1, got {} and {}", kMostRows, options.batch,
@@ -66,7 +72,8 @@ void run_start(const Options& options) {
   const auto begin = std::chrono::steady_clock::now();
   ProfilePhase phase("load");
   const ModelFiles files = ModelFiles::open(options.model);
-  const auto predictor = task_of(files, "").load(files, {});
+  const Precision precision = options.precision.resolve();
+  const auto predictor = task_of(files, "").load(files, {.lengths = {}, .precision = precision});
   const TextExample row{.text = "hello", .text_pair = {}, .label = {}};
   phase.next("forward");
   predictor->predict(std::span(&row, 1));
@@ -83,8 +90,9 @@ void run_start(const Options& options) {
 
 void run(const Options& options) {
   options.threads.apply();
-  CLOZE_CHECK(options.precision == "fp32", ErrorCode::kUsage, "--precision must be fp32, got \"{}\"{}",
-              options.precision, did_you_mean(options.precision, {"fp32"}));
+  const bool int8 = options.precision.resolve() == Precision::kInt8;
+  CLOZE_CHECK(!int8 || options.mode == "infer" || options.mode == "start", ErrorCode::kUsage,
+              "--precision int8 is for --mode infer and start, got --mode {}", options.mode);
   if (options.mode == "infer") return run_model(options, MeasureMode::kInfer);
   if (options.mode == "train") return run_model(options, MeasureMode::kTrain);
   if (options.mode == "tokenize") return run_tokenizer(options);
@@ -103,7 +111,7 @@ std::function<void()> setup_bench(CLI::App& app) {
   app.add_option("--length", options->length, "tokens of each row")->capture_default_str();
   app.add_option("--lengths", options->lengths, "file of row lengths, one a line, instead of --length");
   app.add_option("--runs", options->runs, "timed passes, after one untimed")->capture_default_str();
-  app.add_option("--precision", options->precision, "fp32")->capture_default_str();
+  options->precision.add(app);
   app.add_option("--input", options->input, "with --mode tokenize: a text a line");
   options->threads.add(app);
   options->profile.add(app);

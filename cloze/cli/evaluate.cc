@@ -11,6 +11,7 @@ namespace {
 struct Options {
   std::string model, task, data;
   LengthFlags lengths;
+  PrecisionFlag precision;
   TableFlags table;
   ThreadsOption threads;
   ProfileFlag profile;
@@ -19,8 +20,9 @@ struct Options {
 void run(const Options& options) {
   options.threads.apply();
   ProfilePhase phase("load");
+  const Precision precision = options.precision.resolve();
   const ModelFiles files = ModelFiles::open(options.model);
-  const auto predictor = task_of(files, options.task).load(files, options.lengths.lengths);
+  const auto predictor = task_of(files, options.task).load(files, {options.lengths.lengths, precision});
   const Examples examples = read_all(options.data, options.table.resolve());
   CLOZE_CHECK(!examples.rows.empty(), ErrorCode::kValue, "{}: there are no rows", options.data);
   phase.next("evaluate");
@@ -47,6 +49,7 @@ std::function<void()> setup_evaluate(CLI::App& app) {
   app.add_option("--data", options->data, "labelled file; - is stdin")->required();
   app.add_option("--task", options->task, "task; default: what the model was trained for");
   options->lengths.add(app);
+  options->precision.add(app);
   options->table.add(app, TableFlags::Labels::kOffer, "refuse");
   options->threads.add(app);
   options->profile.add(app);

@@ -41,6 +41,14 @@ struct LengthFlags {
   void add(CLI::App& app);
 };
 
+/// --precision of commands that run a trained model.
+struct PrecisionFlag {
+  std::string precision = "fp32";
+  void add(CLI::App& app);
+  /// Errors: kUsage.
+  Precision resolve() const;
+};
+
 /// How a table is read: its form, its columns, its header, broken UTF-8.
 struct TableFlags {
   std::string format, text, text_pair, label, invalid_utf8;

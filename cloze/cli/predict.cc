@@ -11,6 +11,7 @@ namespace {
 struct Options {
   std::string model, task, input = "-";
   LengthFlags lengths;
+  PrecisionFlag precision;
   TableFlags table;
   ThreadsOption threads;
   ProfileFlag profile;
@@ -19,8 +20,9 @@ struct Options {
 void run(const Options& options) {
   options.threads.apply();
   ProfilePhase phase("load");
+  const Precision precision = options.precision.resolve();
   const ModelFiles files = ModelFiles::open(options.model);
-  const auto predictor = task_of(files, options.task).load(files, options.lengths.lengths);
+  const auto predictor = task_of(files, options.task).load(files, {options.lengths.lengths, precision});
   phase.next("read");
   ExampleOptions examples = options.table.resolve();
   examples.columns.label_need = predictor->prediction_columns().label_need;
@@ -42,6 +44,7 @@ std::function<void()> setup_predict(CLI::App& app) {
   app.add_option("--task", options->task, "task; default: what the model was trained for");
   app.add_option("--input", options->input, "file of rows; - is stdin")->capture_default_str();
   options->lengths.add(app);
+  options->precision.add(app);
   options->table.add(app, TableFlags::Labels::kNone, "replace");
   options->threads.add(app);
   options->profile.add(app);

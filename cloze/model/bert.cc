@@ -68,8 +68,9 @@ void Bert::collect(ParameterList& list) {
   if (pooler_) pooler_->collect(list);
 }
 
-void Bert::freeze(EncoderLayer::Rows rows) {
-  for (EncoderLayer& layer : layers_) layer.freeze(&layer == &layers_.back() ? rows : EncoderLayer::Rows::kAll);
+void Bert::freeze(EncoderLayer::Rows rows, Precision precision) {
+  for (EncoderLayer& layer : layers_)
+    layer.freeze(&layer == &layers_.back() ? rows : EncoderLayer::Rows::kAll, precision);
   if (pooler_) pooler_->freeze();
 }
 

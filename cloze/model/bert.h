@@ -33,7 +33,8 @@ class Bert {
   void collect(ParameterList& list);
   /// Before inference: makes fast forms of the weights, which must not change until thaw().
   /// `rows` says what for: kAll for forward(), kPicked for pooled_only(). Both stay possible.
-  void freeze(EncoderLayer::Rows rows = EncoderLayer::Rows::kAll);
+  /// `precision` is that of the encoder's layers; what stands before and after them stays f32.
+  void freeze(EncoderLayer::Rows rows = EncoderLayer::Rows::kAll, Precision precision = Precision::kF32);
   void thaw();
 
  private:

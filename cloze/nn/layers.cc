@@ -15,8 +15,8 @@ void Linear::collect(ParameterList& list) {
   list.push_back(&bias_);
 }
 
-void Linear::freeze() {
-  prepared_ = prepare_weight(weight_.var.value());
+void Linear::freeze(Precision precision) {
+  prepared_ = prepare_weight(weight_.var.value(), precision);
 }
 
 LayerNorm::LayerNorm(const std::string& name, int64_t hidden, double eps)
@@ -102,14 +102,14 @@ void EncoderLayer::collect(ParameterList& list) {
   output_norm_.collect(list);
 }
 
-void EncoderLayer::freeze(Rows rows) {
+void EncoderLayer::freeze(Rows rows, Precision precision) {
   thaw();
-  for (Linear* layer : {&attention_output_, &up_, &down_}) layer->freeze();
+  for (Linear* layer : {&attention_output_, &up_, &down_}) layer->freeze(precision);
   if (rows == Rows::kAll) {
-    qkv_ = prepare_weight(joined_rows({query_.weight(), key_.weight(), value_.weight()}));
+    qkv_ = prepare_weight(joined_rows({query_.weight(), key_.weight(), value_.weight()}), precision);
   } else {
-    query_.freeze();
-    kv_ = prepare_weight(joined_rows({key_.weight(), value_.weight()}));
+    query_.freeze(precision);
+    kv_ = prepare_weight(joined_rows({key_.weight(), value_.weight()}), precision);
   }
 }
 

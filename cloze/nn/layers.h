@@ -18,7 +18,7 @@ class Linear {
   Var forward(const Var& x, Activation activation = Activation::kNone) const;
   void collect(ParameterList& list);
   /// Makes the backend's own form of the weight, for inference. The weight must not change until thaw().
-  void freeze();
+  void freeze(Precision precision = Precision::kF32);
   void thaw() { prepared_.reset(); }
   const Var& weight() const { return weight_.var; }
   const Var& bias() const { return bias_.var; }
@@ -77,7 +77,7 @@ class EncoderLayer {
   void collect(ParameterList& list);
   /// For the one or the other forward pass; both stay possible.
   enum class Rows : uint8_t { kAll, kPicked };
-  void freeze(Rows rows = Rows::kAll);
+  void freeze(Rows rows = Rows::kAll, Precision precision = Precision::kF32);
   void thaw();
 
  private:

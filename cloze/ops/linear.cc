@@ -4,8 +4,8 @@
 
 namespace cloze {
 
-std::unique_ptr<PreparedWeight> prepare_weight(const Tensor& weight) {
-  return backend().prepare(weight);
+std::unique_ptr<PreparedWeight> prepare_weight(const Tensor& weight, Precision precision) {
+  return backend().prepare(weight, precision);
 }
 
 namespace {

@@ -15,7 +15,7 @@ Var linear(const Var& x, const Var& weight, const Var& bias, Activation activati
            const PreparedWeight* prepared = nullptr);
 
 /// The backend's own form of weight[M,K] for `linear`, or null; it must be made anew when the weight changes.
-std::unique_ptr<PreparedWeight> prepare_weight(const Tensor& weight);
+std::unique_ptr<PreparedWeight> prepare_weight(const Tensor& weight, Precision precision = Precision::kF32);
 
 /// Several linear layers of one input side by side: x[T,K] and weights [M_i,K], biases [M_i] -> [T, sum M_i].
 Var linear_group(const Var& x, const std::vector<Var>& weights, const std::vector<Var>& biases,

@@ -100,12 +100,18 @@ class Predictor {
   virtual const RowLimits& limits() const = 0;
 };
 
+/// How a trained model is to run.
+struct LoadOptions {
+  LengthOptions lengths;
+  Precision precision = Precision::kF32;  ///< of the encoder's products
+};
+
 struct TaskEntry {
   const char* name;          ///< the ecosystem's name, e.g. "text-classification"
   const char* architecture;  ///< Hugging Face's class, e.g. "BertForSequenceClassification"
   const char* summary;
   std::unique_ptr<TrainingTask> (*train)(const TrainingSource&);
-  std::unique_ptr<Predictor> (*load)(const ModelFiles&, const LengthOptions&);
+  std::unique_ptr<Predictor> (*load)(const ModelFiles&, const LoadOptions&);
 };
 
 std::span<const TaskEntry> tasks();

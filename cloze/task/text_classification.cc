@@ -208,7 +208,7 @@ class ClassificationTraining : public TrainingTask {
 
 class ClassificationPredictor : public Predictor {
  public:
-  ClassificationPredictor(const ModelFiles& files, const LengthOptions& lengths) {
+  ClassificationPredictor(const ModelFiles& files, const LoadOptions& options) {
     BertConfig config = load_config(files);
     const std::string where = files.path(ModelFiles::kConfig).string();
     Weights weights{files.dir()};
@@ -224,10 +224,10 @@ class ClassificationPredictor : public Predictor {
                 "{}: \"id2label\" names {} labels, but classifier.weight is {}", where, config.labels.size(), *head);
     Tokenizer tokenizer = Tokenizer::load(files.dir());
     check_vocabulary(tokenizer, config, files.dir().string());
-    const RowLimits limits = resolve_limits(lengths, tokenizer, config, where);
+    const RowLimits limits = resolve_limits(options.lengths, tokenizer, config, where);
     model_ = std::make_unique<TextClassifier>(std::move(config), std::move(tokenizer), limits);
     report_ = load_parameters(weights, model_->parameters(), 0, 0, [](const std::string&) { return false; });
-    model_->freeze();
+    model_->freeze(options.precision);
   }
 
   Answers predict(std::span<const TextExample> rows) override {
@@ -273,8 +273,8 @@ std::unique_ptr<TrainingTask> train_text_classification(const TrainingSource& so
   return std::make_unique<ClassificationTraining>(source);
 }
 
-std::unique_ptr<Predictor> load_text_classification(const ModelFiles& files, const LengthOptions& lengths) {
-  return std::make_unique<ClassificationPredictor>(files, lengths);
+std::unique_ptr<Predictor> load_text_classification(const ModelFiles& files, const LoadOptions& options) {
+  return std::make_unique<ClassificationPredictor>(files, options);
 }
 
 }  // namespace cloze

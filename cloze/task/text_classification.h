@@ -7,6 +7,6 @@ namespace cloze {
 
 std::unique_ptr<TrainingTask> train_text_classification(const TrainingSource& source);
 /// Errors: kNotFound where the directory has no classifier; those of load_config, Weights and load_parameters.
-std::unique_ptr<Predictor> load_text_classification(const ModelFiles& files, const LengthOptions& lengths);
+std::unique_ptr<Predictor> load_text_classification(const ModelFiles& files, const LoadOptions& options);
 
 }  // namespace cloze

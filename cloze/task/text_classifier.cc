@@ -33,8 +33,8 @@ Var TextClassifier::forward(const RaggedBatch& batch, ForwardContext& context) c
   return head.forward(bert.pooled_only(batch, context), context);  // [B,H] -> [B,C]
 }
 
-void TextClassifier::freeze() {
-  bert.freeze(EncoderLayer::Rows::kPicked);
+void TextClassifier::freeze(Precision precision) {
+  bert.freeze(EncoderLayer::Rows::kPicked, precision);
   head.freeze();
 }
 

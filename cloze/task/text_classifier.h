@@ -24,7 +24,7 @@ struct TextClassifier {
   ParameterList parameters();
   /// Logits [B,C].
   Var forward(const RaggedBatch& batch, ForwardContext& context) const;
-  void freeze();
+  void freeze(Precision precision = Precision::kF32);
   void thaw();
 };
 

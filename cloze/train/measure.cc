@@ -86,7 +86,7 @@ Measurement measure(const MeasureOptions& options) {
   std::vector<double> seconds;
   if (options.mode == MeasureMode::kInfer) {
     const NoGrad no_grad;
-    bert.freeze(EncoderLayer::Rows::kPicked);
+    bert.freeze(EncoderLayer::Rows::kPicked, options.precision);
     head.freeze();
     seconds = time_runs(options.runs, [&] {
       for (const Feed& feed : feeds) {

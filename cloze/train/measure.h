@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cloze/backend/backend.h"
 #include "cloze/base/file.h"
 
 namespace cloze {
@@ -14,9 +15,10 @@ enum class MeasureMode : uint8_t { kInfer, kTrain };
 struct MeasureOptions {
   Path model;
   MeasureMode mode = MeasureMode::kInfer;
-  std::vector<int64_t> lengths;  ///< tokens of each row, in order
-  int64_t batch = 8;             ///< rows a forward pass
-  int64_t runs = 5;              ///< timed passes, after one untimed
+  std::vector<int64_t> lengths;           ///< tokens of each row, in order
+  int64_t batch = 8;                      ///< rows a forward pass
+  int64_t runs = 5;                       ///< timed passes, after one untimed
+  Precision precision = Precision::kF32;  ///< of inference
 };
 
 struct Measurement {

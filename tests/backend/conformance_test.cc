@@ -4,7 +4,7 @@
 
 #include "cases.h"
 #include "compare.h"
-#include "hwy/targets.h"
+#include "simd_target.h"
 
 namespace cloze::test {
 namespace {
@@ -90,21 +90,10 @@ TEST_P(Conformance, CpuHandsF64ToRef) {
   });
 }
 
-/// The kernels of one SIMD target, if the processor has it, while it lives.
-class SimdTarget {
- public:
-  explicit SimdTarget(int64_t target) { hwy::GetChosenTarget().Update(target); }
-  ~SimdTarget() { hwy::GetChosenTarget().Update(hwy::SupportedTargets()); }
-  SimdTarget(const SimdTarget&) = delete;
-  SimdTarget& operator=(const SimdTarget&) = delete;
-};
-
 TEST_P(Conformance, EverySimdTargetAgreesWithRef) {
-  constexpr int64_t kBaseline = 0;  // what is left where a processor has none of the others
-  for (const int64_t target : {int64_t{HWY_AVX3}, int64_t{HWY_AVX2}, int64_t{HWY_SSE4}, kBaseline}) {
-    if ((target & hwy::SupportedTargets()) != target) continue;
+  for (const int64_t target : simd_targets()) {
     const SimdTarget chosen(target);
-    SCOPED_TRACE(fmt::format("target {}", target == kBaseline ? "baseline" : hwy::TargetName(target)));
+    SCOPED_TRACE("target " + simd_target_name(target));
     for_cases([](const Case& one) {
       if (one.flops > 1e6) return;
       const Call exact = one.make(kF64), fast = one.make(kF32);

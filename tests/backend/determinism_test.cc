@@ -53,7 +53,7 @@ constexpr LinearSize kLinearSizes[] = {{192, 130, Activation::kNone},
 TEST_F(Determinism, LinearRows) {
   for (const auto& [K, M, activation] : kLinearSizes) {
     const Tensor x = random_f32({kRows, K}, 1), weight = random_f32({M, K}, 2), bias = random_f32({M}, 3);
-    const std::unique_ptr<PreparedWeight> prepared = cpu_backend().prepare(weight);
+    const std::unique_ptr<PreparedWeight> prepared = cpu_backend().prepare(weight, Precision::kF32);
     LinearArgs args{
         .x = {}, .weight = weight, .bias = bias, .activation = activation, .prepared = nullptr, .pre = {}, .y = {}};
     const auto rows = [&](int64_t begin, int64_t end) {

@@ -64,7 +64,7 @@ void build_linear(const LinearCase& c, CallBuilder& b) {
   const Backend* prepared_by = nullptr;
   b.call.run = [=](const Backend& backend) mutable {
     if (c.prepared && prepared_by != &backend) {
-      prepared = backend.prepare(args.weight);
+      prepared = backend.prepare(args.weight, Precision::kF32);
       prepared_by = &backend;
       args.prepared = prepared.get();
     }

@@ -46,7 +46,7 @@ const Slip kSlips[] = {
     {"Layout", kTrain + "--format banking7", {"unknown table layout \"banking7\", did you mean banking77?"}},
     {"Form", kTrain + "--format jsnl", {"unknown table layout \"jsnl\", did you mean jsonl?; there are lines, tsv"}},
     {"InvalidUtf8", kTrain + "--invalid-utf8 refsue", {"must be refuse or replace", "did you mean refuse?"}},
-    {"Precision", "$CLOZE bench --model $M --precision fp23", {"--precision must be fp32", "did you mean fp32?"}},
+    {"Precision", "$CLOZE bench --model $M --precision fp23", {"--precision must be fp32 or int8", "did you mean fp32?"}},
     {"Mode", "$CLOZE bench --model $M --mode tokenise", {"unknown --mode \"tokenise\", did you mean tokenize?"}},
     {"NotANumber", kScratch + "--vocab $M --layers two", {"--layers", "two"}},
     {"Column", kTrain + "--label lable", {"there is no column \"lable\" (--label), did you mean \"label\"?"}},

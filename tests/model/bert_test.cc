@@ -129,6 +129,33 @@ TEST_F(BertForwardTest, PooledOnlyIsPooled) {
             "value: sequence 1 has 0 tokens; the model takes 1 to 6");
 }
 
+/// The stated bound of 8-bit inference, and its bits: alone, among others, in another order.
+TEST(BertInt8Test, PooledVectorsStayCloseAndDoNotDependOnNeighbours) {
+  BertWithHeads model(small_config(4, 128, 4, 50, 64));
+  for (Parameter* parameter : model.all_parameters()) parameter->initialize(1, 0.08);
+  const test::Rows rows = test::random_rows({1, 5, 17, 64, 40, 2, 33, 8}, 50);
+  const NoGrad no_grad;
+  const auto pooled = [&](const test::Rows& batch) {
+    ForwardContext context;
+    return model.bert.pooled_only(make_ragged_batch(batch, {}), context).value();
+  };
+  const Tensor exact = pooled(rows);
+  model.bert.freeze(EncoderLayer::Rows::kPicked, Precision::kInt8);
+  const Tensor rounded = pooled(rows);
+  EXPECT_NE(test::bits_of(rounded), test::bits_of(exact));
+  for (int64_t r = 0; r < std::ssize(rows); ++r) {
+    double xy = 0, xx = 0, yy = 0;
+    for (int64_t c = 0; c < 128; ++c) {
+      const double x = exact.data<float>()[r * 128 + c], y = rounded.data<float>()[r * 128 + c];
+      xy += x * y, xx += x * x, yy += y * y;
+    }
+    EXPECT_GT(xy / std::sqrt(xx * yy), 0.999) << "row " << r;
+    EXPECT_EQ(test::bits_of(pooled({rows[static_cast<size_t>(r)]})), test::bits_of(rounded.rows(r, r + 1)));
+  }
+  model.bert.thaw();
+  EXPECT_EQ(test::bits_of(pooled(rows)), test::bits_of(exact));
+}
+
 TEST_F(BertForwardTest, AnEmptyBatchIsNoError) {
   const RaggedBatch batch = make_ragged_batch({}, {});
   const Var hidden = model_.bert.forward(batch, context_);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "cloze/backend/cpu/gemm.h"
+#include "cloze/backend/cpu/gemm_int8.h"
 #include "cloze/backend/cpu/kernels.h"
 #include "cloze/backend/ref/ref_backend.h"
 #include "cloze/base/thread_team.h"
@@ -20,14 +21,20 @@ class CpuBackend : public RefBackend {
  public:
   const char* name() const override { return "cpu"; }
 
-  std::unique_ptr<PreparedWeight> prepare(const Tensor& weight) const override {
+  std::unique_ptr<PreparedWeight> prepare(const Tensor& weight, Precision precision) const override {
     if (!is_f32(weight)) return nullptr;
+    if (precision == Precision::kInt8)
+      return std::make_unique<cpu::PackedInt8>(cpu::pack_int8(quantize_weight(weight)));
     return std::make_unique<cpu::PackedMatrix>(
         cpu::pack_transposed(weight.data<float>(), weight.shape()[0], weight.shape()[1]));
   }
 
   void linear(const LinearArgs& args) const override {
     if (!is_f32(args.x)) return RefBackend::linear(args);
+    if (args.prepared != nullptr && args.prepared->precision == Precision::kInt8)
+      return cpu::multiply_int8(args.x.data<float>(), args.x.shape()[0],
+                                static_cast<const cpu::PackedInt8&>(*args.prepared), data_or_null(args.bias),
+                                args.activation, args.y.data<float>());
     const auto* packed = static_cast<const cpu::PackedMatrix*>(args.prepared);
     cpu::PackedMatrix fresh;
     if (packed == nullptr) {

@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <vector>
+
+#include "cloze/backend/int8.h"
 #include "cloze/backend/ref/activation.h"
 #include "cloze/backend/ref/dispatch.h"
 #include "cloze/backend/ref/ref_backend.h"
@@ -17,6 +21,30 @@ void linear_of(const LinearArgs& a) {
       const Real sum = dot(x + t * K, weight + m * K, K) + (bias != nullptr ? bias[m] : Real(0));
       if (pre != nullptr) pre[t * M + m] = sum;
       y[t * M + m] = activate(a.activation, sum);
+    }
+  }
+}
+
+/// The formula of int8.h.
+void linear_int8(const LinearArgs& a, const Int8Weight& weight) {
+  const int64_t T = a.x.shape()[0], K = a.x.shape()[1], M = a.y.shape()[1];
+  const int8_t* q = reinterpret_cast<const int8_t*>(weight.values.data<uint8_t>());
+  const float* bias = data_or_null<float>(a.bias);
+  std::vector<int32_t> u(static_cast<size_t>(K));
+  for (int64_t t = 0; t < T; ++t) {
+    const float* x = a.x.data<float>() + t * K;
+    float lo = 0, hi = 0;
+    for (int64_t k = 0; k < K; ++k) lo = std::min(lo, x[k]), hi = std::max(hi, x[k]);
+    const RowScale row = row_scale(lo, hi);
+    for (int64_t k = 0; k < K; ++k) {
+      const float value = round_even(x[k] * row.inverse) + static_cast<float>(row.zero);
+      u[static_cast<size_t>(k)] = static_cast<int32_t>(value > 0 ? std::min(value, 255.0f) : 0.0f);
+    }
+    for (int64_t m = 0; m < M; ++m) {
+      int32_t sum = -row.zero * weight.sums.data<int32_t>()[m];
+      for (int64_t k = 0; k < K; ++k) sum += u[static_cast<size_t>(k)] * q[m * K + k];
+      const float pre = static_cast<float>(sum) * (row.scale * weight.scales.data<float>()[m]);
+      a.y.data<float>()[t * M + m] = activate(a.activation, pre + (bias != nullptr ? bias[m] : 0.0f));
     }
   }
 }
@@ -51,11 +79,13 @@ void linear_backward_of(const LinearBackwardArgs& a) {
 
 }  // namespace
 
-std::unique_ptr<PreparedWeight> RefBackend::prepare(const Tensor&) const {
-  return nullptr;
+std::unique_ptr<PreparedWeight> RefBackend::prepare(const Tensor& weight, Precision precision) const {
+  if (precision == Precision::kF32) return nullptr;
+  return std::make_unique<Int8Weight>(quantize_weight(weight));
 }
 
 void RefBackend::linear(const LinearArgs& a) const {
+  if (a.prepared != nullptr) return linear_int8(a, static_cast<const Int8Weight&>(*a.prepared));
   for_float(a.x.dtype(), [&](auto zero) { linear_of<decltype(zero)>(a); });
 }
 

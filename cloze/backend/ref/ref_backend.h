@@ -8,7 +8,7 @@ namespace cloze {
 class RefBackend : public Backend {
  public:
   const char* name() const override { return "ref"; }
-  std::unique_ptr<PreparedWeight> prepare(const Tensor& weight) const override;
+  std::unique_ptr<PreparedWeight> prepare(const Tensor& weight, Precision precision) const override;
   void linear(const LinearArgs&) const override;
   void linear_backward(const LinearBackwardArgs&) const override;
   void attention(const AttentionArgs&) const override;

@@ -1,0 +1,42 @@
+// The 8-bit product of inference: y = activation(x weight^T + bias) with both operands rounded to integers.
+//
+// Weights: symmetric by output channel, w[m,k] ~ scale[m] q[m,k] with q in -127..127 and scale[m] = max_k |w[m,k]| /
+// 127. Inputs: asymmetric by row, as they come: lo = min(0, min_k x), hi = max(0, max_k x), s = (hi - lo) / 255, z =
+// round(-lo / s), u[k] = clamp(round(x[k] / s) + z, 0, 255), x[k] ~ s (u[k] - z). A row's numbers depend on that row
+// alone, so a text's result does not depend on its neighbours; the sums are of integers and exact in any order: y[m] =
+// activation(float(sum_k u[k] q[m,k] - z sum_k q[m,k]) (s scale[m]) + bias[m]). Rounding is to the nearest, ties to
+// even. (Jacob et al., 2018, for the scheme.)
+#pragma once
+
+#include <cstdint>
+
+#include "cloze/backend/backend.h"
+
+namespace cloze {
+
+/// K at most: u q summed over K stays in 32 bits.
+constexpr int64_t kMostInt8Inputs = 65536;
+
+/// weight[M,K] by the formula above.
+struct Int8Weight : PreparedWeight {
+  Tensor values;  ///< [M,K] I8 in the bytes of a U8 tensor
+  Tensor scales;  ///< [M] F32
+  Tensor sums;    ///< [M] I32: sum_k q[m,k]
+};
+/// Errors: kShape for K above kMostInt8Inputs; kValue for weights that are not finite.
+Int8Weight quantize_weight(const Tensor& weight);
+
+/// s, 1 / s (0 for a row of zeros) and z of an input row.
+struct RowScale {
+  float scale, inverse;
+  int32_t zero;
+};
+RowScale row_scale(float lo, float hi);
+
+/// To the nearest integer, ties to even, for |x| < 2^22.
+inline float round_even(float x) {
+  constexpr float kShift = 12582912.0f;  // 1.5 * 2^23: its last bit is worth 1
+  return (x + kShift) - kShift;
+}
+
+}  // namespace cloze
