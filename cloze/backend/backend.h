@@ -97,7 +97,9 @@ struct EmbedArgs {
   Tensor word, position, segment;   // [V,H], [P,H], [2,H]
   Tensor y;
 };
-/// Adds to dword, dposition, dsegment: each row of dy to the rows it was read from. Each may be unwanted.
+/// Adds to dword, dposition, dsegment: each row of dy to the rows it was read from, in token order. Each may be
+/// unwanted; then its indices may be absent. dword and dposition may be compact, that is hold only rows that were read:
+/// then ids and positions say where among those.
 struct EmbedBackwardArgs {
   Tensor ids, positions, segments, dy;
   Tensor dword, dposition, dsegment;

@@ -16,8 +16,10 @@ AdamW::AdamW(ParameterList parameters, const AdamWOptions& options)
 
 double AdamW::gradient_norm() const {
   double sum = 0;
-  for (const Parameter* parameter : parameters_)
-    if (parameter->var.grad().defined()) sum += backend().sum_squares(parameter->var.grad());
+  for (const Parameter* parameter : parameters_) {
+    const Var& var = parameter->var;
+    if (var.has_grad()) sum += backend().sum_squares(var.row_grad().defined() ? var.row_grad().values : var.grad());
+  }
   return std::sqrt(sum);
 }
 
@@ -25,7 +27,7 @@ void AdamW::step(double learning_rate, double grad_scale) {
   ++steps_;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& parameter = *parameters_[i];
-    if (!parameter.var.grad().defined()) continue;
+    if (!parameter.var.has_grad()) continue;
     backend().adamw({.param = parameter.var.value(),
                      .grad = parameter.var.grad(),
                      .m = m_[i],
