@@ -31,15 +31,19 @@ Var embed(const RaggedBatch& batch, const Var& word, const Var& position, const 
   check_rows(batch.segments, segment.shape(), "segment");
   const DType dtype = word.dtype();
   const Tensor y({batch.tokens(), s[1]}, dtype);
+  const bool records = will_record({&word, &position, &segment});
+  const auto rows_read = [&](const Tensor& readers, const Var& table) {
+    return records || table.pending() != nullptr ? index_rows(readers, table.shape()[0]) : RowIndex{};
+  };
+  const RowIndex words = rows_read(batch.ids, word), positions = rows_read(batch.positions, position);
   backend().embed({.ids = batch.ids,
                    .positions = batch.positions,
                    .segments = batch.segments,
-                   .word = word.value(),
-                   .position = position.value(),
+                   .word = word.value_for_rows(words.rows),
+                   .position = position.value_for_rows(positions.rows),
                    .segment = segment.value(),
                    .y = y});
-  if (!will_record({&word, &position, &segment})) return Var(y);
-  const RowIndex words = index_rows(batch.ids, s[0]), positions = index_rows(batch.positions, position.shape()[0]);
+  if (!records) return Var(y);
   return Var::from_op(y, {word, position, segment}, [=, segments = batch.segments](const Tensor& dy) {
     const auto wanted = [&](const Var& t, int64_t rows) {
       return t.needs_grad() ? Tensor::zeros({rows, s[1]}, dtype) : Tensor();

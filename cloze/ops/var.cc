@@ -20,7 +20,8 @@ struct Var::Node {
   RowGradient rows;  ///< the gradient of a leaf while only rows came; grad, if defined, is then its dense copy
   bool needs_grad = false;
   bool own_grad = false;  ///< grad's memory is this node's alone, so it may be added to in place
-  uint64_t id = 0;        ///< grows along the tape: inputs have smaller ones; 0: a leaf or a constant
+  std::shared_ptr<PendingRows> pending;
+  uint64_t id = 0;  ///< grows along the tape: inputs have smaller ones; 0: a leaf or a constant
   std::vector<Var> inputs;
   std::function<void(const Tensor&)> backward;
 };
@@ -54,7 +55,18 @@ Var::Node& Var::node() const {
 }
 
 const Tensor& Var::value() const {
-  return node().value;
+  Node& n = node();
+  if (n.pending != nullptr) {
+    n.pending->settle_all();
+    if (n.pending.use_count() == 1) n.pending.reset();  // whoever owed it is gone
+  }
+  return n.value;
+}
+
+const Tensor& Var::value_for_rows(const Tensor& rows) const {
+  Node& n = node();
+  if (n.pending != nullptr) n.pending->settle(rows);
+  return n.value;
 }
 
 const Shape& Var::shape() const {
@@ -129,6 +141,15 @@ void Var::own_dense_grad() const {
 void Var::clear_grad() const {
   node_->grad = Tensor();
   node_->rows = {};
+}
+
+const PendingRows* Var::pending() const {
+  return node().pending.get();
+}
+
+void Var::set_pending(std::shared_ptr<PendingRows> pending) const {
+  (void)value();
+  node().pending = std::move(pending);
 }
 
 void backward(const Var& loss, double seed) {

@@ -13,6 +13,15 @@
 
 namespace cloze {
 
+/// Changes that rows of a leaf's value have not had yet: a lazy optimizer owes them. The leaf asks for them before
+/// anyone reads the value, so that nobody sees a row that is behind.
+class PendingRows {
+ public:
+  virtual ~PendingRows() = default;
+  virtual void settle(const Tensor& rows) = 0;  ///< [R] I32, each once
+  virtual void settle_all() = 0;
+};
+
 class Var {
  public:
   Var() = default;
@@ -24,7 +33,10 @@ class Var {
   static Var from_op(Tensor value, std::vector<Var> inputs, std::function<void(const Tensor& gradient)> backward);
 
   bool defined() const { return node_ != nullptr; }
+  /// The whole value, with all that is pending settled.
   const Tensor& value() const;
+  /// The value for a reader of `rows` alone ([R] I32, each once): others may be behind.
+  const Tensor& value_for_rows(const Tensor& rows) const;
   const Shape& shape() const;
   DType dtype() const;
   bool needs_grad() const;
@@ -40,6 +52,10 @@ class Var {
   /// gradient comes beside it.
   void add_row_grad(const RowGradient& gradient) const;
   void clear_grad() const;
+
+  /// What is pending on this leaf; null for nothing. set_pending settles what was pending before.
+  const PendingRows* pending() const;
+  void set_pending(std::shared_ptr<PendingRows> pending) const;
 
   struct Node;
 

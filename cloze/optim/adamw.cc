@@ -9,9 +9,10 @@ namespace cloze {
 AdamW::AdamW(ParameterList parameters, const AdamWOptions& options)
     : parameters_(std::move(parameters)), options_(options) {
   for (const Parameter* parameter : parameters_) {
-    m_.push_back(Tensor::zeros(parameter->shape, parameter->var.value().dtype()));
-    v_.push_back(Tensor::zeros(parameter->shape, parameter->var.value().dtype()));
+    m_.push_back(Tensor::zeros(parameter->shape, parameter->var.dtype()));
+    v_.push_back(Tensor::zeros(parameter->shape, parameter->var.dtype()));
   }
+  lazy_.resize(parameters_.size());
 }
 
 double AdamW::gradient_norm() const {
@@ -25,22 +26,55 @@ double AdamW::gradient_norm() const {
 
 void AdamW::step(double learning_rate, double grad_scale) {
   ++steps_;
+  const double count = static_cast<double>(steps_);
+  const AdamWStep step{.grad_scale = grad_scale,
+                       .lr = learning_rate,
+                       .step = steps_,
+                       .correction1 = 1.0 - std::pow(options_.beta1, count),
+                       .correction2 = 1.0 - std::pow(options_.beta2, count)};
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    const Parameter& parameter = *parameters_[i];
-    if (!parameter.var.has_grad()) continue;
-    backend().adamw({.param = parameter.var.value(),
-                     .grad = parameter.var.grad(),
-                     .m = m_[i],
-                     .v = v_[i],
-                     .grad_scale = grad_scale,
-                     .lr = learning_rate,
-                     .beta1 = options_.beta1,
-                     .beta2 = options_.beta2,
-                     .eps = options_.eps,
-                     .decay = parameter.decay == Decay::kYes ? options_.weight_decay : 0.0,
-                     .step = steps_});
-    parameter.var.clear_grad();
+    const Var& var = parameters_[i]->var;
+    if (!var.has_grad()) continue;
+    if (var.row_grad().defined()) {
+      if (lazy_[i] == nullptr) lazy_[i] = std::make_shared<LazyRows>(settings(i));
+      lazy_[i]->step(var, step);
+    } else {
+      settled(i);
+      AdamWArgs args = settings(i);
+      args.param = var.value();
+      args.grad = var.grad();
+      args.grad_scale = grad_scale;
+      args.lr = learning_rate;
+      args.step = steps_;
+      backend().adamw(args);
+    }
+    var.clear_grad();
   }
+}
+
+void AdamW::restore(int64_t steps) {
+  for (size_t i = 0; i < parameters_.size(); ++i) settled(i);
+  steps_ = steps;
+}
+
+void AdamW::settled(size_t i) const {
+  if (lazy_[i] != nullptr) lazy_[i]->settle_all();
+}
+
+/// What does not change from step to step.
+AdamWArgs AdamW::settings(size_t i) const {
+  return {.param = {},
+          .grad = {},
+          .m = m_[i],
+          .v = v_[i],
+          .grad_scale = 1,
+          .lr = 0,
+          .beta1 = options_.beta1,
+          .beta2 = options_.beta2,
+          .eps = options_.eps,
+          .decay = parameters_[i]->decay == Decay::kYes ? options_.weight_decay : 0.0,
+          .step = 0,
+          .site = 0};
 }
 
 }  // namespace cloze
