@@ -6,11 +6,18 @@
 
 namespace cloze {
 
+MomentType parse_moment_type(const std::string& name) {
+  if (name == "f32") return MomentType::kAsParameter;
+  CLOZE_CHECK(name == "bf16", ErrorCode::kUsage, "--optimizer-state must be f32 or bf16, got \"{}\"", name);
+  return MomentType::kBF16;
+}
+
 AdamW::AdamW(ParameterList parameters, const AdamWOptions& options)
     : parameters_(std::move(parameters)), options_(options) {
   for (const Parameter* parameter : parameters_) {
-    m_.push_back(Tensor::zeros(parameter->shape, parameter->var.dtype()));
-    v_.push_back(Tensor::zeros(parameter->shape, parameter->var.dtype()));
+    const DType dtype = options.moments == MomentType::kBF16 ? DType::kBF16 : parameter->var.dtype();
+    m_.push_back(Tensor::zeros(parameter->shape, dtype));
+    v_.push_back(Tensor::zeros(parameter->shape, dtype));
   }
   lazy_.resize(parameters_.size());
 }
@@ -74,7 +81,7 @@ AdamWArgs AdamW::settings(size_t i) const {
           .eps = options_.eps,
           .decay = parameters_[i]->decay == Decay::kYes ? options_.weight_decay : 0.0,
           .step = 0,
-          .site = 0};
+          .site = static_cast<uint32_t>(i)};
 }
 
 }  // namespace cloze

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "cloze/nn/parameter.h"
@@ -10,11 +11,21 @@
 
 namespace cloze {
 
+/// How the moments are kept.
+enum class MomentType : uint8_t {
+  kAsParameter,  ///< in the parameter's own type
+  kBF16,         ///< in half of f32's memory; m rounded to the nearest, v at random (AdamWArgs)
+};
+
+/// "f32" (for f32 parameters: kAsParameter) or "bf16". Errors: kUsage.
+MomentType parse_moment_type(const std::string& name);
+
 struct AdamWOptions {
   double beta1 = 0.9;
   double beta2 = 0.999;
   double eps = 1e-8;
   double weight_decay = 0.01;  ///< only on parameters with Decay::kYes
+  MomentType moments = MomentType::kAsParameter;
 };
 
 class AdamW {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cloze/optim/adamw.h"
 #include "cloze/train/sampler.h"
 
 namespace cloze {
@@ -19,7 +20,7 @@ MemoryEstimate estimate_memory(TrainingTask& task, const TrainOptions& options) 
   MemoryEstimate estimate;
   const int64_t weights = count_elements(task.parameters()) * static_cast<int64_t>(sizeof(float));
   estimate.parameters = estimate.gradients = weights;
-  estimate.moments = 2 * weights;
+  estimate.moments = parse_moment_type(options.optimizer_state) == MomentType::kBF16 ? weights : 2 * weights;
   const std::vector<int64_t> order = epoch_order(task, options, 0);
   const size_t batch = static_cast<size_t>(options.batch_size);
   int64_t tokens_in_all = 0;

@@ -23,13 +23,15 @@ struct Setting {
   DType dtype;
   int64_t rows, width;
   Decay decay = Decay::kYes;
-  int64_t steps = 50;
+  MomentType moments = MomentType::kAsParameter;
 };
 
 /// The same table twice: `lazy` gets row gradients, `dense` the same as whole tables.
 struct Twins {
-  explicit Twins(const Setting& s, const AdamWOptions& options = {.weight_decay = 0.1})
-      : setting(s), scope(s.backend), a(table(s)), b(table(s)), lazy({&a}, options), dense({&b}, options) {}
+  explicit Twins(const Setting& s)
+      : setting(s), scope(s.backend), a(table(s)), b(table(s)), lazy({&a}, options(s)), dense({&b}, options(s)) {}
+
+  static AdamWOptions options(const Setting& s) { return {.weight_decay = 0.1, .moments = s.moments}; }
 
   static Parameter table(const Setting& s) {
     Parameter parameter = {"p", {s.rows, s.width}, Init::kNormal, s.decay, {}};
@@ -80,15 +82,18 @@ TEST_F(LazyRowsTest, HaveTheBitsOfWholeSteps) {
                               {cpu_backend(), DType::kF32, 7, 5, Decay::kNo},
                               {cpu_backend(), DType::kF64, 20, 9},
                               {ref_backend(), DType::kF32, 20, 9},
-                              {ref_backend(), DType::kF64, 20, 9, Decay::kNo}};
+                              {ref_backend(), DType::kF64, 20, 9, Decay::kNo},
+                              {cpu_backend(), DType::kF32, 40, 33, Decay::kYes, MomentType::kBF16},
+                              {cpu_backend(), DType::kF32, 20, 128, Decay::kNo, MomentType::kBF16},
+                              {ref_backend(), DType::kF32, 20, 9, Decay::kYes, MomentType::kBF16}};
   for (const int threads : {1, 2, 3}) {
     set_thread_count(threads);
     for (const Setting& s : settings) {
       Twins twins(s);
-      for (int64_t i = 0; i < s.steps; ++i) twins.step();
+      for (int i = 0; i < 50; ++i) twins.step();
       ASSERT_NE(twins.a.var.pending(), nullptr) << "nothing was lazy";
       twins.expect_same(fmt::format("{} rows of {}, {} threads", s.rows, s.width, threads));
-      for (int64_t i = 0; i < 7; ++i) twins.step();
+      for (int i = 0; i < 7; ++i) twins.step();
       twins.expect_same("after more steps");
     }
   }
@@ -141,12 +146,11 @@ TEST_F(LazyRowsTest, WritesBetweenStepsCount) {
       for (const Parameter* p : {&twins.a, &twins.b}) p->var.value().data<float>()[200] = 3;
     if (i == 7)  // a resumed run does this
       for (Parameter* p : {&twins.a, &twins.b}) p->set(Tensor::full({24, 12}, DType::kF32, 0.5));
-    if (i == 9) {
+    if (i == 9)
       for (AdamW* optimizer : {&twins.lazy, &twins.dense}) {
         optimizer->second_moment(0).data<float>()[30] = 2;
         optimizer->restore(40);
       }
-    }
   }
   twins.expect_same("at the end");
 }
