@@ -44,9 +44,10 @@ TEST(MemoryEstimate, IsNearWhatTrainingTakes) {
     options.batch_size = s.batch;
     if (s.layers == 6) options.optimizer_state = "bf16";
     const MemoryEstimate e = estimate_memory(*task, options);
+    // Words that a batch does not have cost nothing; a large one may have them all.
+    EXPECT_TRUE(e.gradients < e.parameters || s.batch > 8) << "batch " << s.batch;
     EXPECT_EQ(e.moments, s.layers == 6 ? e.parameters : 2 * e.parameters);
     const double ratio = static_cast<double>(e.total() - e.rows) / static_cast<double>(measured(*task, options));
-    RecordProperty("ratio", std::to_string(ratio));
     EXPECT_GT(ratio, 0.75) << s.layers << "x" << s.hidden << ", batch " << s.batch;
     EXPECT_LT(ratio, 1.33) << s.layers << "x" << s.hidden << ", batch " << s.batch;
   }
