@@ -52,6 +52,11 @@ void Bert::collect(ParameterList& list) {
 }
 
 void Bert::freeze() {
+  // Rows that a lazy optimizer still owes are settled now: inference on several threads may not change them.
+  ParameterList list;
+  collect(list);
+  for (const Parameter* parameter : list)
+    if (parameter->var.defined()) (void)parameter->var.value();
   for (EncoderLayer& layer : layers_) layer.freeze();
   if (pooler_) pooler_->freeze();
 }

@@ -14,7 +14,8 @@
 namespace cloze {
 
 /// Changes that rows of a leaf's value have not had yet: a lazy optimizer owes them. The leaf asks for them before
-/// anyone reads the value, so that nobody sees a row that is behind.
+/// anyone reads the value, so that nobody sees a row that is behind. So while rows are pending, reading is no business
+/// of several threads.
 class PendingRows {
  public:
   virtual ~PendingRows() = default;
