@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <utility>
 
 #include "cloze/tensor/tensor.h"
@@ -126,7 +127,9 @@ struct EmbedArgs {
   Tensor word, position, segment;   // [V,H], [P,H], [2,H]
   Tensor y;
 };
-/// Adds to dword, dposition, dsegment: each row of dy to the rows it was read from. Each may be unwanted.
+/// Adds to dword, dposition, dsegment: each row of dy to the rows it was read from, in token order. Each may be
+/// unwanted; then its indices may be absent. dword and dposition may be compact, that is hold only rows that were read:
+/// then ids and positions say where among those.
 struct EmbedBackwardArgs {
   Tensor ids, positions, segments, dy;
   Tensor dword, dposition, dsegment;
@@ -169,10 +172,32 @@ struct SoftmaxArgs {
 /// One AdamW step (Loshchilov and Hutter, 2019; bias-corrected as in PyTorch), in place, over any shape:
 /// g = grad_scale grad; param -= lr decay param; m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2;
 /// param -= lr / (1-b1^step) m / (sqrt(v / (1-b2^step)) + eps).
+/// m and v are of param's dtype, or both BF16: then the step is made with their exact values, and they are stored
+/// rounded, m to the nearest, v at random by random16 (round16.h) of its element, `site` and step.
 struct AdamWArgs {
   Tensor param, grad, m, v;
   double grad_scale, lr, beta1, beta2, eps, decay;
-  int64_t step;  // 1 for the first
+  int64_t step;       // 1 for the first
+  uint32_t site = 0;  // which parameter
+};
+
+/// What AdamW's steps differ in.
+struct AdamWStep {
+  double grad_scale, lr;
+  int64_t step;
+  double correction1, correction2;  // 1 - b1^step, 1 - b2^step
+};
+/// Steps of AdamW that rows of a table have not had yet, bit for bit as `adamw` on the whole table would have made
+/// them. Each row in `rows` (all if absent) gets steps[done[row]] and those after it with a gradient of 0, but the last
+/// with its row of grad where that is given; then done[row] is the count of steps. grad_scale is finite.
+struct AdamWRowsArgs {
+  Tensor param, m, v;  // [N,H]
+  Tensor done;         // [N] I32, in place
+  Tensor rows;         // [R] I32, each once
+  Tensor grad;         // [R,H]
+  std::span<const AdamWStep> steps;
+  double beta1, beta2, eps, decay;
+  uint32_t site = 0;
 };
 
 /// y += x, any shape.
@@ -206,6 +231,7 @@ class Backend {
   virtual void cross_entropy(const CrossEntropyArgs&) const = 0;
   virtual void softmax(const SoftmaxArgs&) const = 0;
   virtual void adamw(const AdamWArgs&) const = 0;
+  virtual void adamw_rows(const AdamWRowsArgs&) const = 0;
   virtual void add_into(const AddIntoArgs&) const = 0;
   virtual void scale(const ScaleArgs&) const = 0;
   /// Sum of squares of all elements, accumulated in f64 in an order that depends only on the count.

@@ -85,6 +85,12 @@ Booking book(const CrossEntropyArgs& a) {
 Booking book(const SoftmaxArgs& a) {
   return {bytes(a.x, a.y)};
 }
+/// At most: a row that is up to date is not touched.
+Booking book(const AdamWRowsArgs& a) {
+  const double rows = static_cast<double>(a.rows.defined() ? a.rows.elements() : a.param.shape()[0]);
+  const double share = rows / static_cast<double>(std::max<int64_t>(1, a.param.shape()[0]));
+  return {bytes(a.done, a.rows, a.grad) + 2 * share * bytes(a.param, a.m, a.v)};
+}
 Booking book(const AdamWArgs& a) {
   return {bytes(a.grad) + 2 * bytes(a.param, a.m, a.v)};
 }
@@ -139,6 +145,7 @@ class ProfiledBackend : public Backend {
   CLOZE_FORWARD(cross_entropy, CrossEntropyArgs)
   CLOZE_FORWARD(softmax, SoftmaxArgs)
   CLOZE_FORWARD(adamw, AdamWArgs)
+  CLOZE_FORWARD(adamw_rows, AdamWRowsArgs)
   CLOZE_FORWARD(add_into, AddIntoArgs)
   CLOZE_FORWARD(scale, ScaleArgs)
 #undef CLOZE_FORWARD

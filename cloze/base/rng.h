@@ -15,7 +15,8 @@ enum class RandomStream : uint32_t {
   kMask = 4,
   kData = 5,
   kTest = 6,
-  kShuffleBatches = 7
+  kShuffleBatches = 7,
+  kRounding = 8
 };
 
 /// Four 32-bit words: block `index` of stream (`stream`, `substream`) under `seed`.

@@ -69,6 +69,11 @@ void Bert::collect(ParameterList& list) {
 }
 
 void Bert::freeze(EncoderLayer::Rows rows, Precision precision) {
+  // Rows that a lazy optimizer still owes are settled now: inference on several threads may not change them.
+  ParameterList list;
+  collect(list);
+  for (const Parameter* parameter : list)
+    if (parameter->var.defined()) (void)parameter->var.value();
   for (EncoderLayer& layer : layers_)
     layer.freeze(&layer == &layers_.back() ? rows : EncoderLayer::Rows::kAll, precision);
   if (pooler_) pooler_->freeze();

@@ -17,9 +17,11 @@ std::atomic<uint64_t> next_id{0};
 
 struct Var::Node {
   Tensor value, grad;
+  RowGradient rows;  ///< the gradient of a leaf while only rows came; grad, if defined, is then its dense copy
   bool needs_grad = false;
   bool own_grad = false;  ///< grad's memory is this node's alone, so it may be added to in place
-  uint64_t id = 0;        ///< grows along the tape: inputs have smaller ones; 0: a leaf or a constant
+  std::shared_ptr<PendingRows> pending;
+  uint64_t id = 0;  ///< grows along the tape: inputs have smaller ones; 0: a leaf or a constant
   std::vector<Var> inputs;
   std::function<void(const Tensor&)> backward;
 };
@@ -47,36 +49,107 @@ Var Var::from_op(Tensor value, std::vector<Var> inputs, std::function<void(const
   return var;
 }
 
-const Tensor& Var::value() const {
+Var::Node& Var::node() const {
   CLOZE_CHECK(defined(), ErrorCode::kInternal, "an undefined Var was read");
-  return node_->value;
+  return *node_;
+}
+
+const Tensor& Var::value() const {
+  Node& n = node();
+  if (n.pending != nullptr) {
+    n.pending->settle_all();
+    if (n.pending.use_count() == 1) n.pending.reset();  // whoever owed it is gone
+  }
+  return n.value;
+}
+
+const Tensor& Var::value_for_rows(const Tensor& rows) const {
+  Node& n = node();
+  if (n.pending != nullptr) n.pending->settle(rows);
+  return n.value;
+}
+
+const Shape& Var::shape() const {
+  return node().value.shape();
+}
+
+DType Var::dtype() const {
+  return node().value.dtype();
 }
 
 bool Var::needs_grad() const {
   return defined() && node_->needs_grad;
 }
 
+bool Var::has_grad() const {
+  return node().rows.defined() || node().grad.defined();
+}
+
 const Tensor& Var::grad() const {
-  CLOZE_CHECK(defined(), ErrorCode::kInternal, "an undefined Var was read");
-  return node_->grad;
+  Node& n = node();
+  if (!n.grad.defined() && n.rows.defined()) n.grad = dense_of(n.rows, n.value.shape());
+  return n.grad;
+}
+
+const RowGradient& Var::row_grad() const {
+  return node().rows;
 }
 
 void Var::add_grad(const Tensor& gradient) const {
   if (!needs_grad()) return;
   CLOZE_CHECK(gradient.shape() == node_->value.shape(), ErrorCode::kInternal,
               "a gradient of shape {} for a value of shape {}", gradient.shape(), node_->value.shape());
-  if (!node_->grad.defined()) {
+  if (!has_grad()) {
     node_->grad = gradient;
     node_->own_grad = false;
     return;
   }
-  if (!node_->own_grad) node_->grad = node_->grad.clone();
-  node_->own_grad = true;
+  own_dense_grad();
   cloze::backend().add_into({.x = gradient, .y = node_->grad});
+}
+
+void Var::add_row_grad(const RowGradient& gradient) const {
+  if (!needs_grad()) return;
+  const Shape& shape = node_->value.shape();
+  CLOZE_CHECK(shape.rank() == 2 && gradient.values.shape() == Shape({gradient.rows.elements(), shape[1]}),
+              ErrorCode::kInternal, "a gradient of {} rows, {}, for a value of shape {}", gradient.rows.elements(),
+              gradient.values.shape(), shape);
+  const bool leaf = node_->id == 0;
+  if (leaf && (node_->rows.defined() || !node_->grad.defined())) {
+    node_->rows = node_->rows.defined() ? sum_of_rows(node_->rows, gradient, shape[0]) : gradient;
+    node_->grad = Tensor();
+  } else if (node_->grad.defined()) {
+    own_dense_grad();
+    add_rows(gradient.values, gradient.rows, node_->grad);
+  } else {
+    node_->grad = dense_of(gradient, shape);
+    node_->own_grad = true;
+  }
+}
+
+/// Makes the gradient dense, in memory that may be added to.
+void Var::own_dense_grad() const {
+  if (node_->rows.defined()) {
+    node_->grad = dense_of(node_->rows, node_->value.shape());
+    node_->rows = {};
+  } else if (!node_->own_grad) {
+    node_->grad = node_->grad.clone();
+  }
+  node_->own_grad = true;
 }
 
 void Var::clear_grad() const {
   node_->grad = Tensor();
+  node_->rows = {};
+}
+
+const PendingRows* Var::pending() const {
+  return node().pending.get();
+}
+
+void Var::set_pending(std::shared_ptr<PendingRows> pending) const {
+  (void)value();
+  node().pending = std::move(pending);
 }
 
 void backward(const Var& loss, double seed) {

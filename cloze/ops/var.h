@@ -1,16 +1,27 @@
 // A value on the tape: a tensor, and where a gradient is wanted, how to pass it back.
 //
 // Rules: a backward closure captures inputs and saved tensors, never its own output; gradients accumulate only in
-// add_grad; nothing is recorded or saved where nothing needs a gradient.
+// add_grad and add_row_grad; nothing is recorded or saved where nothing needs a gradient.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <vector>
 
+#include "cloze/ops/rows.h"
 #include "cloze/tensor/tensor.h"
 
 namespace cloze {
+
+/// Changes that rows of a leaf's value have not had yet: a lazy optimizer owes them. The leaf asks for them before
+/// anyone reads the value, so that nobody sees a row that is behind. So while rows are pending, reading is no business
+/// of several threads.
+class PendingRows {
+ public:
+  virtual ~PendingRows() = default;
+  virtual void settle(const Tensor& rows) = 0;  ///< [R] I32, each once
+  virtual void settle_all() = 0;
+};
 
 class Var {
  public:
@@ -25,18 +36,36 @@ class Var {
   bool defined() const { return node_ != nullptr; }
   /// Whether both stand for the same value on the tape.
   bool is(const Var& other) const { return node_ == other.node_; }
+  /// The whole value, with all that is pending settled.
   const Tensor& value() const;
+  /// The value for a reader of `rows` alone ([R] I32, each once): others may be behind.
+  const Tensor& value_for_rows(const Tensor& rows) const;
+  const Shape& shape() const;
+  DType dtype() const;
   bool needs_grad() const;
-  /// The collected gradient; undefined before backward().
+
+  bool has_grad() const;
+  /// The collected gradient; undefined before backward(). A gradient that is kept as rows is made dense for the asker.
   const Tensor& grad() const;
+  /// The same while it is kept as rows; undefined where there is none or a dense one.
+  const RowGradient& row_grad() const;
   /// Adds to the gradient; does nothing where none is needed. `gradient` must not be changed afterwards.
   void add_grad(const Tensor& gradient) const;
+  /// The same for a gradient that is 0 but in some rows of a value [N,H]. A leaf keeps it as rows until a dense
+  /// gradient comes beside it.
+  void add_row_grad(const RowGradient& gradient) const;
   void clear_grad() const;
+
+  /// What is pending on this leaf; null for nothing. set_pending settles what was pending before.
+  const PendingRows* pending() const;
+  void set_pending(std::shared_ptr<PendingRows> pending) const;
 
   struct Node;
 
  private:
   explicit Var(std::shared_ptr<Node> node) : node_(std::move(node)) {}
+  Node& node() const;
+  void own_dense_grad() const;
   friend void backward(const Var& loss, double seed);
   std::shared_ptr<Node> node_;
 };

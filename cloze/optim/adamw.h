@@ -2,17 +2,30 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "cloze/nn/parameter.h"
+#include "cloze/optim/lazy_rows.h"
 
 namespace cloze {
+
+/// How the moments are kept.
+enum class MomentType : uint8_t {
+  kAsParameter,  ///< in the parameter's own type
+  kBF16,         ///< in half of f32's memory; m rounded to the nearest, v at random (AdamWArgs)
+};
+
+/// "f32" (for f32 parameters: kAsParameter) or "bf16". Errors: kUsage.
+MomentType parse_moment_type(const std::string& name);
 
 struct AdamWOptions {
   double beta1 = 0.9;
   double beta2 = 0.999;
   double eps = 1e-8;
   double weight_decay = 0.01;  ///< only on parameters with Decay::kYes
+  MomentType moments = MomentType::kAsParameter;
 };
 
 class AdamW {
@@ -22,20 +35,25 @@ class AdamW {
 
   /// sqrt of the sum of squares of all gradients. Parameters without a gradient count as 0.
   double gradient_norm() const;
-  /// One step with gradients times `grad_scale`; then clears them. A parameter without a gradient is not touched.
+  /// One step with gradients times `grad_scale` (finite); then clears them. A parameter without a gradient is not
+  /// touched. Rows that a row gradient does not hold get the step when they are read (LazyRows), with the same bits.
   void step(double learning_rate, double grad_scale);
 
   int64_t steps() const { return steps_; }
   const ParameterList& parameters() const { return parameters_; }
-  /// First and second moments of parameter i, for checkpoints; zeros before the first step.
-  Tensor first_moment(size_t i) const { return m_[i]; }
-  Tensor second_moment(size_t i) const { return v_[i]; }
-  void restore(int64_t steps) { steps_ = steps; }
+  /// First and second moments of parameter i, for checkpoints; zeros before the first step. Good until the next step.
+  Tensor first_moment(size_t i) const { return settled(i), m_[i]; }
+  Tensor second_moment(size_t i) const { return settled(i), v_[i]; }
+  void restore(int64_t steps);
 
  private:
+  void settled(size_t i) const;
+  AdamWArgs settings(size_t i) const;
+
   ParameterList parameters_;
   AdamWOptions options_;
   std::vector<Tensor> m_, v_;
+  std::vector<std::shared_ptr<LazyRows>> lazy_;  ///< of parameters that had a row gradient
   int64_t steps_ = 0;
 };
 

@@ -63,6 +63,8 @@ class TrainingTask {
   /// About how many bytes the forward and backward passes over a batch of `tokens` tokens take, beside parameters and
   /// their gradients.
   virtual int64_t activation_bytes(int64_t tokens) const = 0;
+  /// Bytes of the gradients of a step over `tokens` tokens; less than the parameters' where some come as rows.
+  virtual int64_t gradient_bytes(int64_t) { return count_elements(parameters()) * static_cast<int64_t>(sizeof(float)); }
 };
 
 /// Where a fine-tuning run gets its model and rows.

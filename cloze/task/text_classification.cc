@@ -110,6 +110,12 @@ class ClassificationTraining : public TrainingTask {
   }
 
   int64_t activation_bytes(int64_t tokens) const override { return model_->config.training_bytes(tokens); }
+  int64_t gradient_bytes(int64_t tokens) override {
+    const BertConfig& c = model_->config;
+    const int64_t unread =
+        std::max<int64_t>(0, c.vocab_size - tokens) + std::max<int64_t>(0, c.max_position_embeddings - tokens);
+    return TrainingTask::gradient_bytes(tokens) - unread * c.hidden_size * static_cast<int64_t>(sizeof(float));
+  }
 
  private:
   Examples read(const Path& path, const ExampleOptions& options, const char* what) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cloze/optim/adamw.h"
 #include "cloze/train/sampler.h"
 
 namespace cloze {
@@ -18,8 +19,8 @@ std::string megabytes(int64_t bytes) {
 MemoryEstimate estimate_memory(TrainingTask& task, const TrainOptions& options) {
   MemoryEstimate estimate;
   const int64_t weights = count_elements(task.parameters()) * static_cast<int64_t>(sizeof(float));
-  estimate.parameters = estimate.gradients = weights;
-  estimate.moments = 2 * weights;
+  estimate.parameters = weights;
+  estimate.moments = parse_moment_type(options.optimizer_state) == MomentType::kBF16 ? weights : 2 * weights;
   const std::vector<int64_t> order = epoch_order(task, options, 0);
   const size_t batch = static_cast<size_t>(options.batch_size);
   int64_t tokens_in_all = 0;
@@ -29,6 +30,7 @@ MemoryEstimate estimate_memory(TrainingTask& task, const TrainOptions& options) 
     estimate.largest_batch_tokens = std::max(estimate.largest_batch_tokens, tokens);
     tokens_in_all += tokens;
   }
+  estimate.gradients = task.gradient_bytes(estimate.largest_batch_tokens * options.gradient_accumulation);
   estimate.activations = task.activation_bytes(estimate.largest_batch_tokens);
   constexpr int64_t kRowBytes = 100;  // two vectors and what the heap adds
   estimate.rows = tokens_in_all * 2 * static_cast<int64_t>(sizeof(int32_t)) + task.rows() * kRowBytes;

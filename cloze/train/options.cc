@@ -1,6 +1,7 @@
 #include "cloze/train/options.h"
 
 #include "cloze/base/error.h"
+#include "cloze/optim/adamw.h"
 #include "cloze/optim/schedule.h"
 #include "cloze/train/sampler.h"
 
@@ -25,6 +26,7 @@ void TrainOptions::check() const {
   CLOZE_CHECK(min_delta >= 0, ErrorCode::kUsage, "--min-delta must not be negative, got {}", min_delta);
   parse_decline(schedule);
   parse_batching(batching);
+  parse_moment_type(optimizer_state);
 }
 
 }  // namespace cloze

@@ -16,6 +16,7 @@ struct TrainOptions {
   std::string schedule = "linear";
   double weight_decay = 0.01;
   double max_grad_norm = 1.0;
+  std::string optimizer_state = "f32";
   std::string batching = "shuffled";
   int64_t seed = 42;
   int64_t eval_steps = 0;
@@ -33,6 +34,7 @@ struct TrainOptions {
     visitor("schedule", schedule, "decline of the learning rate: constant, linear, cosine");
     visitor("weight_decay", weight_decay, "AdamW's decay, not on biases and LayerNorm");
     visitor("max_grad_norm", max_grad_norm, "gradients are scaled down to this norm; 0: never");
+    visitor("optimizer_state", optimizer_state, "how AdamW's moments are kept: f32, or bf16 in half of the memory");
     visitor("batching", batching, "how rows make batches: shuffled, or by-length (rows of like length together)");
     visitor("seed", seed, "of initial weights, row order and dropout");
     visitor("eval_steps", eval_steps, "evaluate every so many steps; 0: after each epoch");

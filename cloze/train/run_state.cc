@@ -10,11 +10,11 @@ std::string hex_of(double value) {
   return fmt::format("{:a}", value);
 }  // exact, infinities included
 
-Tensor stored(const SafetensorsFile& file, const std::string& name, const Shape& shape) {
+Tensor stored(const SafetensorsFile& file, const std::string& name, const Shape& shape, DType dtype) {
   Tensor tensor = file.tensor(name);
-  CLOZE_CHECK(tensor.shape() == shape && tensor.dtype() == DType::kF32, ErrorCode::kShape,
-              "{}: {} must be F32 {}, found {} {}", file.path().string(), name, shape, dtype_name(tensor.dtype()),
-              tensor.shape());
+  CLOZE_CHECK(tensor.shape() == shape && tensor.dtype() == dtype, ErrorCode::kShape,
+              "{}: {} must be {} {}, found {} {}", file.path().string(), name, dtype_name(dtype), shape,
+              dtype_name(tensor.dtype()), tensor.shape());
   return tensor;
 }
 
@@ -88,9 +88,12 @@ RunState load_run_state(const ModelFiles& files, const Json& run, int64_t total_
   for (size_t i = 0; i < optimizer.parameters().size(); ++i) {
     Parameter& parameter = *optimizer.parameters()[i];
     // Copies: the file is replaced while the run goes on.
-    parameter.set(stored(file, parameter.name, parameter.shape).clone());
-    optimizer.first_moment(i).copy_from(stored(file, "optimizer.m." + parameter.name, parameter.shape));
-    optimizer.second_moment(i).copy_from(stored(file, "optimizer.v." + parameter.name, parameter.shape));
+    parameter.set(stored(file, parameter.name, parameter.shape, DType::kF32).clone());
+    const auto fill = [&](const Tensor& moment, const char* prefix) {
+      moment.copy_from(stored(file, prefix + parameter.name, parameter.shape, moment.dtype()));
+    };
+    fill(optimizer.first_moment(i), "optimizer.m.");
+    fill(optimizer.second_moment(i), "optimizer.v.");
   }
   optimizer.restore(state.step);
   return state;

@@ -32,7 +32,8 @@ class Run {
         files_(files),
         observer_(observer),
         stop_(stop),
-        optimizer_(task.parameters(), {.weight_decay = options.weight_decay}),
+        optimizer_(task.parameters(),
+                   {.weight_decay = options.weight_decay, .moments = parse_moment_type(options.optimizer_state)}),
         metric_(options.save_best.empty() ? task.headline_metric() : options.save_best) {
     total_steps_ = total_steps(task, options);
     steps_per_epoch_ = total_steps_ / options.epochs;

@@ -1,6 +1,8 @@
-// adamw, add_into, scale, sum_squares.
+// adamw, adamw_rows, add_into, scale, sum_squares.
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -62,6 +64,80 @@ void build_adamw(const AdamWCase& c, CallBuilder& b) {
       return std::abs(value) + 3e-3 / (1 - std::pow(0.9, step)) * ms.data<double>()[i] / denominator;
     });
     return std::vector<Tensor>{params, ms, vs};
+  };
+}
+
+struct AdamWRowsCase {
+  int64_t N, H, R;  ///< R rows of N, or all without an index where R is N
+  int64_t steps;    ///< that rows may lack
+  bool grad = true;
+  double decay = 0.01;
+  std::string name() const {
+    return fmt::format("N{}_H{}_R{}_steps{}{}_decay{}", N, H, R, steps, grad ? "_grad" : "", decay);
+  }
+};
+const AdamWRowsCase kAdamWRowsCases[] = {
+    {5, 8, 0, 3},
+    {1, 1, 1, 1},
+    {9, 33, 4, 1},
+    {40, 65, 13, 7},
+    {40, 65, 40, 7, false},
+    {13, 130, 5, 20, false},
+    {300, 64, 90, 4},
+    {64, 192, 64, 12, false},
+    {21, 7, 20, 30, true, 0},
+    {2, 0, 2, 3},
+};
+
+void build_adamw_rows(const AdamWRowsCase& c, CallBuilder& b) {
+  const Tensor param = b.normal({c.N, c.H}), done = b.integers({c.N}, 0, c.steps + 1), grad = b.normal({c.R, c.H});
+  // Every third row never had a gradient: its moments are 0.
+  const auto some = [&](const Tensor& x) {
+    return mapped(x, [&](double value, int64_t i) { return i / c.H % 3 == 0 ? 0 : value; });
+  };
+  const Tensor m = some(b.normal({c.N, c.H}, 0.1));
+  const Tensor v = mapped(some(b.normal({c.N, c.H}, 0.3)), [](double value, int64_t) {
+    return value == 0 ? 0 : static_cast<double>(static_cast<float>(value * value + 0.01));
+  });
+  std::vector<int32_t> chosen;  // every so many-th row, the last ones first
+  for (int64_t r = c.R; r-- > 0;) chosen.push_back(static_cast<int32_t>(r * c.N / c.R));
+  std::vector<AdamWStep> steps;
+  for (int64_t i = 0; i < c.steps; ++i) {
+    const double step = static_cast<double>(10 + i);
+    steps.push_back({.grad_scale = 0.5,
+                     .lr = 1e-3 * step,
+                     .step = 10 + i,
+                     .correction1 = 1 - std::pow(0.9, step),
+                     .correction2 = 1 - std::pow(0.999, step)});
+  }
+  const Tensor placed_done = b.input(done), rows = c.R == c.N ? Tensor() : b.input(Tensor::of({c.R}, chosen));
+  AdamWRowsArgs args{.param = b.in_place("param", param),
+                     .m = b.in_place("m", m),
+                     .v = b.in_place("v", v),
+                     .done = {},
+                     .rows = rows,
+                     .grad = c.grad ? b.input(grad) : Tensor(),
+                     .steps = {},
+                     .beta1 = 0.9,
+                     .beta2 = 0.999,
+                     .eps = 1e-6,
+                     .decay = c.decay};
+  b.call.run = [=](const Backend& backend) {
+    AdamWRowsArgs call = args;
+    call.done = placed_done.clone();
+    call.steps = steps;
+    backend.adamw_rows(call);
+    for (int64_t row = 0; row < c.N; ++row) {
+      const bool given = c.R == c.N || std::ranges::find(chosen, row) != chosen.end();
+      EXPECT_EQ(call.done.data<int32_t>()[row], given ? c.steps : done.data<int32_t>()[row]) << row;
+    }
+  };
+  b.call.magnitudes = [=] {  // each step rounds again, and moves param by a few lr
+    const double often = static_cast<double>(1 + c.steps);
+    const auto larger = [&](const Tensor& x, double by) {
+      return mapped(x, [&](double value, int64_t) { return often * (std::abs(value) + by); });
+    };
+    return std::vector<Tensor>{larger(param, 1e-1 * often), larger(m, c.grad ? 0.2 : 0), larger(v, c.grad ? 1e-3 : 0)};
   };
 }
 
@@ -127,6 +203,11 @@ Case shaped_case(const Kernel& kernel, const Shape& shape) {
 std::vector<Case> elementwise_cases() {
   std::vector<Case> cases;
   for (const AdamWCase& c : kAdamWCases) cases.push_back(adamw_case(c));
+  for (const AdamWRowsCase& c : kAdamWRowsCases)
+    cases.push_back({.kernel = "adamw_rows",
+                     .name = c.name(),
+                     .flops = 14.0 * double(c.R * c.H * c.steps),
+                     .build = [c](CallBuilder& b) { build_adamw_rows(c, b); }});
   for (const Kernel& kernel : {kAddInto, kScale, kSumSquares})
     for (const Shape& shape : kShapes) cases.push_back(shaped_case(kernel, shape));
   return cases;

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "cloze/optim/adamw.h"
 #include "cloze/tensor/storage.h"
 #include "tests/model/model_testing.h"
 #include "tests/ops/gradient_check.h"
@@ -224,6 +225,28 @@ TEST(ClassifierHeadTest, ItsOwnDropoutOverrides) {
   config.source = {{"classifier_dropout", 1.0}};
   EXPECT_EQ(error_of([&] { ClassifierHead(config, 2); }),
             "value: config.json: \"classifier_dropout\" must be in [0, 1), found 1");
+}
+
+/// Training leaves rows of the word table behind; they must not wait for inference, which may run on several threads.
+TEST(BertTest, FreezeSettlesWhatTrainingOwes) {
+  BertWithHeads model(small_config(1, 8, 2, 40));
+  for (Parameter* parameter : model.classifier_parameters()) parameter->initialize(1, 0.5);
+  AdamW optimizer(model.classifier_parameters(), {.weight_decay = 0.5});
+  const RaggedBatch batch = make_ragged_batch({{1, 2, 3}}, {});
+  for (uint64_t pass = 0; pass < 2; ++pass) {
+    ForwardContext context = ForwardContext::training(1, pass);
+    const Var logits = model.classifier.forward(model.bert.pooled(model.bert.forward(batch, context), batch), context);
+    backward(cross_entropy(logits, test::int_tensor({1})));
+    optimizer.step(0.1, 1);
+  }
+  const Var& word = model.bert.word_embeddings();
+  const auto row_30 = [&] { return word.value_for_rows(test::int_tensor({})).data<float>()[30 * 8]; };
+  const float behind = row_30();
+  model.bert.freeze();
+  const float settled = row_30();
+  EXPECT_NE(behind, settled) << "nothing was owed";
+  EXPECT_FLOAT_EQ(settled, behind * 0.95f * 0.95f);
+  EXPECT_EQ(settled, word.value().data<float>()[30 * 8]);
 }
 
 }  // namespace

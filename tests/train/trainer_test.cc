@@ -109,6 +109,28 @@ TEST(Trainer, StoppedAndResumedIsAsIfNeverStopped) {
   }
 }
 
+TEST(Trainer, MomentsInHalfOfTheMemory) {
+  const Folder folder;
+  TrainOptions o = options();
+  o.epochs = 5;
+  o.learning_rate = 4e-3;
+  Listener f32, bf16, first(30), rest;
+  run(folder / "f32", Start::kFresh, f32, o);
+  o.optimizer_state = "bf16";
+  run(folder / "bf16", Start::kFresh, bf16, o);
+  ASSERT_EQ(f32.evaluations.size(), bf16.evaluations.size());
+  for (size_t i = 0; i < f32.evaluations.size(); ++i)
+    EXPECT_NEAR(bf16.evaluations[i].train_loss, f32.evaluations[i].train_loss, 0.02) << "epoch " << i + 1;
+  EXPECT_LT(bf16.evaluations.back().train_loss, 0.3) << "it must learn";
+  EXPECT_THROW(run(folder / "stopped", Start::kFresh, first, o), Error);
+  const uintmax_t weights = std::filesystem::file_size(folder / "bf16" / "model.safetensors");
+  const double state = static_cast<double>(std::filesystem::file_size(folder / "stopped" / kResumeFile));
+  EXPECT_NEAR(state / static_cast<double>(weights), 2, 0.1) << "weights, and two moments of half their size";
+  run(folder / "stopped", Start::kResume, rest, o);
+  for (const char* name : {"model.safetensors", "metrics.jsonl", "run.json"})
+    EXPECT_EQ(read_file(folder / "stopped" / name), read_file(folder / "bf16" / name)) << name;
+}
+
 TEST(Trainer, ResumeRefusesAnotherConfiguration) {
   const Folder folder;
   Listener first(3), rest;

@@ -81,6 +81,9 @@ class CpuBackend : public RefBackend {
     is_f32(args.x) ? cpu::dropout(args) : RefBackend::dropout(args);
   }
   void adamw(const AdamWArgs& args) const override { is_f32(args.param) ? cpu::adamw(args) : RefBackend::adamw(args); }
+  void adamw_rows(const AdamWRowsArgs& args) const override {
+    is_f32(args.param) ? cpu::adamw_rows(args) : RefBackend::adamw_rows(args);
+  }
   void add_into(const AddIntoArgs& args) const override {
     is_f32(args.x) ? cpu::add_into(args) : RefBackend::add_into(args);
   }

@@ -16,11 +16,12 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 /// Writes the eight numbers of each of `blocks` blocks from `first` on; `out` has room for blocks rounded up to 16.
 /// Each 64-bit lane holds one 32-bit word of one block's counter, so that a full product is one MulEven.
-inline void fill_random16(const Dropout& dropout, int64_t first, int64_t blocks, uint16_t* out) {
+inline void fill_random16(const Dropout& dropout, int64_t first, int64_t blocks, uint16_t* out,
+                          RandomStream stream = RandomStream::kDropout) {
 #if HWY_TARGET == HWY_SCALAR
   for (int64_t b = 0; b < blocks; ++b) {
-    const auto words = philox(dropout.key, static_cast<uint32_t>(RandomStream::kDropout), dropout.site,
-                              static_cast<uint64_t>(first + b));
+    const auto words =
+        philox(dropout.key, static_cast<uint32_t>(stream), dropout.site, static_cast<uint64_t>(first + b));
     for (size_t i = 0; i < 4; ++i) {
       out[8 * b + 2 * static_cast<int64_t>(i)] = static_cast<uint16_t>(words[i]);
       out[8 * b + 2 * static_cast<int64_t>(i) + 1] = static_cast<uint16_t>(words[i] >> 16);
@@ -37,7 +38,7 @@ inline void fill_random16(const Dropout& dropout, int64_t first, int64_t blocks,
   for (int64_t at = 0; at < blocks; at += lanes) {
     const V index = hn::Iota(d, static_cast<uint64_t>(first + at));
     V c0 = hn::And(index, low), c1 = hn::ShiftRight<32>(index);
-    V c2 = hn::Set(d, uint64_t{dropout.site}), c3 = hn::Set(d, static_cast<uint64_t>(RandomStream::kDropout));
+    V c2 = hn::Set(d, uint64_t{dropout.site}), c3 = hn::Set(d, static_cast<uint64_t>(stream));
     uint32_t key0 = static_cast<uint32_t>(dropout.key), key1 = static_cast<uint32_t>(dropout.key >> 32);
     for (int round = 0; round < 10; ++round) {
       const V p0 = product(c0, mul0), p1 = product(c2, mul1);

@@ -1,4 +1,3 @@
-#include <cmath>
 #include <numeric>
 #include <vector>
 
@@ -13,6 +12,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 
+#include "cloze/backend/cpu/blocks-inl.h"
 #include "cloze/backend/cpu/dropout-inl.h"
 #include "cloze/backend/cpu/row-inl.h"
 // clang-format on
@@ -20,17 +20,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace cloze {
 namespace HWY_NAMESPACE {
-
-/// Elements in blocks of 4096: the unit of sharing, so that block borders do not depend on the threads.
-constexpr int64_t kBlockElements = 4096;
-
-template <class Work>
-void for_blocks(int64_t n, const Work& work) {
-  const int64_t blocks = (n + kBlockElements - 1) / kBlockElements;
-  thread_team().for_ranges(blocks, 4, [&](int64_t first, int64_t last) {
-    for (int64_t b = first; b < last; ++b) work(b, b * kBlockElements, std::min(n, (b + 1) * kBlockElements));
-  });
-}
 
 void dropout_here(const DropoutArgs& args) {
   const float* x = args.x.data<float>();
@@ -41,33 +30,6 @@ void dropout_here(const DropoutArgs& args) {
     for_row(end - begin, [&](int64_t i, auto step) HWY_ATTR {
       const auto v = step.load(x + begin + i);
       step.store(random.active() ? hn::Mul(v, random.factor(i)) : v, y + begin + i);
-    });
-  });
-}
-
-void adamw_here(const AdamWArgs& args) {
-  float *param = args.param.data<float>(), *m = args.m.data<float>(), *v = args.v.data<float>();
-  const float* grad = args.grad.data<float>();
-  const F32 d;
-  const double correction1 = 1.0 - std::pow(args.beta1, static_cast<double>(args.step));
-  const double correction2 = 1.0 - std::pow(args.beta2, static_cast<double>(args.step));
-  const auto constant = [d](double value) HWY_ATTR { return hn::Set(d, static_cast<float>(value)); };
-  const auto beta1 = constant(args.beta1), beta2 = constant(args.beta2);
-  const auto rest1 = constant(1.0 - args.beta1), rest2 = constant(1.0 - args.beta2);
-  const auto scale = constant(args.grad_scale), shrink = constant(1.0 - args.lr * args.decay);
-  const auto rate = constant(args.lr / correction1), root = constant(1.0 / std::sqrt(correction2)),
-             eps = constant(args.eps);
-  for_blocks(args.param.elements(), [&](int64_t, int64_t begin, int64_t end) HWY_ATTR {
-    for_row(end - begin, [&](int64_t i, auto step) HWY_ATTR {
-      const int64_t at = begin + i;
-      const auto g = hn::Mul(step.load(grad + at), scale);
-      const auto m_new = hn::MulAdd(beta1, step.load(m + at), hn::Mul(rest1, g));
-      const auto v_new = hn::MulAdd(beta2, step.load(v + at), hn::Mul(rest2, hn::Mul(g, g)));
-      const auto denominator = hn::MulAdd(hn::Sqrt(v_new), root, eps);
-      const auto kept = hn::Mul(step.load(param + at), shrink);
-      step.store(m_new, m + at);
-      step.store(v_new, v + at);
-      step.store(hn::NegMulAdd(rate, hn::Div(m_new, denominator), kept), param + at);
     });
   });
 }
@@ -149,7 +111,6 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace cloze {
 HWY_EXPORT(dropout_here);
-HWY_EXPORT(adamw_here);
 HWY_EXPORT(add_into_here);
 HWY_EXPORT(scale_here);
 HWY_EXPORT(sum_squares_here);
@@ -159,9 +120,6 @@ HWY_EXPORT(column_sums_here);
 namespace cpu {
 void dropout(const DropoutArgs& args) {
   HWY_DYNAMIC_DISPATCH(dropout_here)(args);
-}
-void adamw(const AdamWArgs& args) {
-  HWY_DYNAMIC_DISPATCH(adamw_here)(args);
 }
 void add_into(const AddIntoArgs& args) {
   HWY_DYNAMIC_DISPATCH(add_into_here)(args);

@@ -11,6 +11,7 @@ void add_layer_norm(const AddLayerNormArgs& args);
 void add_layer_norm_backward(const AddLayerNormBackwardArgs& args);
 void dropout(const DropoutArgs& args);
 void adamw(const AdamWArgs& args);
+void adamw_rows(const AdamWRowsArgs& args);
 void add_into(const AddIntoArgs& args);
 void scale(const ScaleArgs& args);
 double sum_squares(const Tensor& x);

@@ -23,6 +23,7 @@ class RefBackend : public Backend {
   void cross_entropy(const CrossEntropyArgs&) const override;
   void softmax(const SoftmaxArgs&) const override;
   void adamw(const AdamWArgs&) const override;
+  void adamw_rows(const AdamWRowsArgs&) const override;
   void add_into(const AddIntoArgs&) const override;
   void scale(const ScaleArgs&) const override;
   double sum_squares(const Tensor& x) const override;
