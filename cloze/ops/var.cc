@@ -16,16 +16,17 @@ std::atomic<uint64_t> next_id{0};
 }  // namespace
 
 struct Var::Node {
-  Tensor value, grad;
+  Shape shape;  ///< of the value, which only the Vars hold
+  Tensor grad;
   bool needs_grad = false;
-  bool own_grad = false;  ///< grad's memory is this node's alone, so it may be added to in place
-  uint64_t id = 0;        ///< grows along the tape: inputs have smaller ones; 0: a leaf or a constant
-  std::vector<Var> inputs;
+  bool own_grad = false;    ///< grad's memory is this node's alone, so it may be added to in place
+  uint64_t id = 0;          ///< grows along the tape: inputs have smaller ones; 0: a leaf or a constant
+  std::vector<Var> inputs;  ///< slots
   std::function<void(const Tensor&)> backward;
 };
 
-Var::Var(Tensor value) : node_(std::make_shared<Node>()) {
-  node_->value = std::move(value);
+Var::Var(Tensor value) : value_(std::move(value)), node_(std::make_shared<Node>()) {
+  node_->shape = value_.shape();
 }
 
 Var Var::leaf(Tensor value) {
@@ -41,15 +42,15 @@ Var Var::from_op(Tensor value, std::vector<Var> inputs, std::function<void(const
     std::erase_if(inputs, [&](const Var& input) { return !needs(input); });
     var.node_->needs_grad = true;
     var.node_->id = ++next_id;
-    var.node_->inputs = std::move(inputs);
+    for (const Var& input : inputs) var.node_->inputs.push_back(input.slot());
     var.node_->backward = std::move(backward);
   }
   return var;
 }
 
 const Tensor& Var::value() const {
-  CLOZE_CHECK(defined(), ErrorCode::kInternal, "an undefined Var was read");
-  return node_->value;
+  CLOZE_CHECK(value_.defined(), ErrorCode::kInternal, "an undefined Var was read");
+  return value_;
 }
 
 bool Var::needs_grad() const {
@@ -63,8 +64,8 @@ const Tensor& Var::grad() const {
 
 void Var::add_grad(const Tensor& gradient) const {
   if (!needs_grad()) return;
-  CLOZE_CHECK(gradient.shape() == node_->value.shape(), ErrorCode::kInternal,
-              "a gradient of shape {} for a value of shape {}", gradient.shape(), node_->value.shape());
+  CLOZE_CHECK(gradient.shape() == node_->shape, ErrorCode::kInternal, "a gradient of shape {} for a value of shape {}",
+              gradient.shape(), node_->shape);
   if (!node_->grad.defined()) {
     node_->grad = gradient;
     node_->own_grad = false;
@@ -88,7 +89,7 @@ void backward(const Var& loss, double seed) {
   const auto older = [](const Var& a, const Var& b) { return a.node_->id < b.node_->id; };
   std::priority_queue<Var, std::vector<Var>, decltype(older)> queue(older);
   std::unordered_set<const Var::Node*> seen;
-  queue.push(loss);
+  queue.push(loss.slot());
   while (!queue.empty()) {
     const Var var = queue.top();
     queue.pop();

@@ -1,7 +1,8 @@
 // A value on the tape: a tensor, and where a gradient is wanted, how to pass it back.
 //
-// Rules: a backward closure captures inputs and saved tensors, never its own output; gradients accumulate only in
-// add_grad; nothing is recorded or saved where nothing needs a gradient.
+// Rules: a backward closure captures inputs and saved tensors, never its own output, and of an input whose value it
+// does not read only slot(); gradients accumulate only in add_grad; nothing is recorded or saved where nothing needs a
+// gradient. The tape itself holds no values: one that no closure captures goes with its last reader.
 #pragma once
 
 #include <functional>
@@ -26,6 +27,8 @@ class Var {
   /// Whether both stand for the same value on the tape.
   bool is(const Var& other) const { return node_ == other.node_; }
   const Tensor& value() const;
+  /// The same place on the tape without the value: takes gradients, and keeps no memory of the value alive.
+  Var slot() const { return Var(node_); }
   bool needs_grad() const;
   /// The collected gradient; undefined before backward().
   const Tensor& grad() const;
@@ -38,6 +41,7 @@ class Var {
  private:
   explicit Var(std::shared_ptr<Node> node) : node_(std::move(node)) {}
   friend void backward(const Var& loss, double seed);
+  Tensor value_;
   std::shared_ptr<Node> node_;
 };
 

@@ -151,6 +151,30 @@ TEST_F(VarTest, NoGradSavesNothing) {
   EXPECT_EQ(saved_bytes(x, weight, gamma, beta), 0);
 }
 
+TEST_F(VarTest, TheTapeHoldsNoValueThatBackwardDoesNotRead) {
+  const Var x = normal_leaf({64, 64}, 1), gamma = normal_leaf({64}, 3), beta = normal_leaf({64}, 4);
+  const Dropout half{.threshold = 32768, .site = 0, .key = 1};
+  std::vector<int32_t> rows(64, 5);
+  const Tensor picked = test::int_tensor(rows), weights = test::normal_tensor({64, 64}, 9);
+  const int64_t before = memory_use().current_bytes, value = x.value().bytes();
+  Var y = dropout(gather_rows(dropout(x, half), picked), half);
+  EXPECT_EQ(memory_use().current_bytes - before, value) << "the result alone";
+  y = add_layer_norm(dropout(y, half), dropout(y, half), gamma, beta, 1e-12, {});
+  const int64_t means = 2 * 64 * int64_t{sizeof(double)};
+  EXPECT_EQ(memory_use().current_bytes - before, 2 * value + means) << "the sum and the result";
+  backward(weighted_sum(y, weights));
+  EXPECT_TRUE(x.grad().defined());
+}
+
+TEST_F(VarTest, ASlotTakesGradientsAndHasNoValue) {
+  const Var x = leaf_of({1, 2}), slot = x.slot();
+  EXPECT_TRUE(slot.needs_grad());
+  slot.add_grad(vector_of({3, 4}));
+  EXPECT_THAT(x.grad().values<double>(), ElementsAre(3, 4));
+  EXPECT_EQ(error_of([&] { (void)slot.value(); }), "internal: an undefined Var was read");
+  EXPECT_FALSE(Var().slot().needs_grad());
+}
+
 TEST_F(VarTest, ConstantsSaveNothing) {
   const Var x(test::normal_tensor({64, 64}, 1)), weight(test::normal_tensor({64, 64}, 2));
   const Var gamma(test::normal_tensor({64}, 3)), beta(test::normal_tensor({64}, 4));
