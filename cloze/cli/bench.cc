@@ -17,6 +17,7 @@ struct Options {
   std::string model, mode = "infer", lengths, input;
   int64_t batch = 8, length = 128, runs = 5;
   PrecisionFlag precision;
+  bool gradient_checkpointing = false, lean = false;
   ThreadsOption threads;
   ProfileFlag profile;
 };
@@ -33,7 +34,10 @@ void run_model(const Options& options, MeasureMode mode) {
                           .lengths = {},
                           .batch = options.batch,
                           .runs = options.runs,
-                          .precision = precision};
+                          .precision = precision,
+                          .activations = Activations::kKept};
+  if (options.gradient_checkpointing || options.lean) measured.activations = Activations::kRecomputed;
+  if (options.lean) measured.moments = MomentType::kBF16;
   constexpr int64_t kMostRows = 1 << 20;
   CLOZE_CHECK(options.batch > 0 && options.batch <= kMostRows && options.length > 0, ErrorCode::kUsage,
               "--batch must be 1 to {} and --length at least 1, got {} and {}", kMostRows, options.batch,
@@ -93,6 +97,8 @@ void run(const Options& options) {
   const bool int8 = options.precision.resolve() == Precision::kInt8;
   CLOZE_CHECK(!int8 || options.mode == "infer" || options.mode == "start", ErrorCode::kUsage,
               "--precision int8 is for --mode infer and start, got --mode {}", options.mode);
+  CLOZE_CHECK(options.mode == "train" || !(options.gradient_checkpointing || options.lean), ErrorCode::kUsage,
+              "--gradient-checkpointing and --lean are for --mode train, got --mode {}", options.mode);
   if (options.mode == "infer") return run_model(options, MeasureMode::kInfer);
   if (options.mode == "train") return run_model(options, MeasureMode::kTrain);
   if (options.mode == "tokenize") return run_tokenizer(options);
@@ -112,6 +118,8 @@ std::function<void()> setup_bench(CLI::App& app) {
   app.add_option("--lengths", options->lengths, "file of row lengths, one a line, instead of --length");
   app.add_option("--runs", options->runs, "timed passes, after one untimed")->capture_default_str();
   options->precision.add(app);
+  app.add_flag("--gradient-checkpointing", options->gradient_checkpointing, "with --mode train: as finetune's");
+  app.add_flag("--lean", options->lean, "with --mode train: all of finetune's options that save memory");
   app.add_option("--input", options->input, "with --mode tokenize: a text a line");
   options->threads.add(app);
   options->profile.add(app);

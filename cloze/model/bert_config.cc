@@ -199,11 +199,17 @@ double BertConfig::forward_flops(int64_t tokens) const {
   return static_cast<double>(num_hidden_layers) * s * (2 * (4 * h * h + 2 * h * f) + 4 * s * h);
 }
 
-int64_t BertConfig::training_bytes(int64_t tokens) const {
-  // A layer keeps x, q, k, v, the mixed values, two dense outputs, two normed ones [T,H], and the inner values before
-  // and after their activation [T,F]; the backward pass holds a layer's gradients at a time.
-  const int64_t layer = 8 * hidden_size + 2 * intermediate_size, once = 10 * hidden_size + 2 * intermediate_size;
-  return tokens * (num_hidden_layers * layer + once) * static_cast<int64_t>(sizeof(float));
+int64_t BertConfig::training_bytes(int64_t tokens, Activations activations) const {
+  // A layer keeps x, q, k, v, the mixed values, the sums before both layer norms and what the first one makes of its
+  // own [T,H], and the inner values before and after their activation [T,F]; the backward pass holds a layer's
+  // gradients at a time. Where layers are recomputed, each keeps x and one at a time the rest. The last layer has x, k
+  // and v of all tokens and little else.
+  const int64_t rest = 7 * hidden_size + 2 * intermediate_size, once = 10 * hidden_size + 2 * intermediate_size;
+  const int64_t whole = num_hidden_layers - 1,
+                kept = activations == Activations::kKept ? whole : std::min<int64_t>(whole, 1);
+  const int64_t last = 2 * hidden_size + (whole > 0 ? once : 4 * hidden_size);
+  const int64_t floats = num_hidden_layers * hidden_size + kept * rest + last;
+  return tokens * floats * static_cast<int64_t>(sizeof(float));
 }
 
 }  // namespace cloze

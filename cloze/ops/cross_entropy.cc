@@ -27,10 +27,10 @@ Var cross_entropy(const Var& logits, const Tensor& targets, const Tensor& class_
                            .label_smoothing = label_smoothing,
                            .loss = loss,
                            .dlogits = dlogits});
-  return Var::from_op(loss, {logits}, [=](const Tensor& dloss) {
+  return Var::from_op(loss, {logits}, [dlogits, into = logits.slot()](const Tensor& dloss) {
     const double factor = dloss.dtype() == DType::kF64 ? *dloss.data<double>() : *dloss.data<float>();
     if (factor != 1.0) backend().scale({.x = dlogits, .factor = factor});
-    logits.add_grad(dlogits);
+    into.add_grad(dlogits);
   });
 }
 

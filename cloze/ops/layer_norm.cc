@@ -6,7 +6,7 @@ namespace cloze {
 // dx = dropout'(dsum), dresidual = dsum, dgamma = sum_T dy xhat, dbeta = sum_T dy.
 Var add_layer_norm(const Var& x, const Var& residual, const Var& gamma, const Var& beta, double eps,
                    const Dropout& dropout) {
-  const Shape& s = x.value().shape();
+  const Shape s = x.value().shape();
   CLOZE_CHECK(s.rank() == 2, ErrorCode::kShape, "[add_layer_norm] x must be [T,H], got {}", s);
   CLOZE_CHECK(!residual.defined() || residual.value().shape() == s, ErrorCode::kShape,
               "[add_layer_norm] residual must be {} as x, got {}", s, residual.value().shape());
@@ -30,7 +30,7 @@ Var add_layer_norm(const Var& x, const Var& residual, const Var& gamma, const Va
                             .y = y});
   if (!record) return Var(y);
   const Tensor input = plain ? x.value() : sum;
-  return Var::from_op(y, {x, residual, gamma, beta}, [=](const Tensor& dy) {
+  const auto backward = [=, x = x.slot(), residual = residual.slot()](const Tensor& dy) {
     const Tensor dgamma(gamma.value().shape(), dtype), dbeta(beta.value().shape(), dtype);
     // Without dropout both inputs have the same gradient: one tensor serves.
     const bool shared = !dropout.active();
@@ -50,7 +50,8 @@ Var add_layer_norm(const Var& x, const Var& residual, const Var& gamma, const Va
     residual.add_grad(dresidual);
     gamma.add_grad(dgamma);
     beta.add_grad(dbeta);
-  });
+  };
+  return Var::from_op(y, {x, residual, gamma, beta}, backward);
 }
 
 }  // namespace cloze

@@ -16,18 +16,21 @@ std::atomic<uint64_t> next_id{0};
 }  // namespace
 
 struct Var::Node {
-  Tensor value, grad;
+  Shape shape;  ///< of the value, which only the Vars hold
+  DType dtype = DType::kF32;
+  Tensor grad;
   RowGradient rows;  ///< the gradient of a leaf while only rows came; grad, if defined, is then its dense copy
   bool needs_grad = false;
   bool own_grad = false;  ///< grad's memory is this node's alone, so it may be added to in place
   std::shared_ptr<PendingRows> pending;
-  uint64_t id = 0;  ///< grows along the tape: inputs have smaller ones; 0: a leaf or a constant
-  std::vector<Var> inputs;
+  uint64_t id = 0;          ///< grows along the tape: inputs have smaller ones; 0: a leaf or a constant
+  std::vector<Var> inputs;  ///< slots
   std::function<void(const Tensor&)> backward;
 };
 
-Var::Var(Tensor value) : node_(std::make_shared<Node>()) {
-  node_->value = std::move(value);
+Var::Var(Tensor value) : value_(std::move(value)), node_(std::make_shared<Node>()) {
+  node_->shape = value_.shape();
+  node_->dtype = value_.dtype();
 }
 
 Var Var::leaf(Tensor value) {
@@ -43,7 +46,7 @@ Var Var::from_op(Tensor value, std::vector<Var> inputs, std::function<void(const
     std::erase_if(inputs, [&](const Var& input) { return !needs(input); });
     var.node_->needs_grad = true;
     var.node_->id = ++next_id;
-    var.node_->inputs = std::move(inputs);
+    for (const Var& input : inputs) var.node_->inputs.push_back(input.slot());
     var.node_->backward = std::move(backward);
   }
   return var;
@@ -55,26 +58,26 @@ Var::Node& Var::node() const {
 }
 
 const Tensor& Var::value() const {
-  Node& n = node();
-  if (n.pending != nullptr) {
+  CLOZE_CHECK(value_.defined(), ErrorCode::kInternal, "an undefined Var was read");
+  if (Node& n = node(); n.pending != nullptr) {
     n.pending->settle_all();
     if (n.pending.use_count() == 1) n.pending.reset();  // whoever owed it is gone
   }
-  return n.value;
+  return value_;
 }
 
 const Tensor& Var::value_for_rows(const Tensor& rows) const {
-  Node& n = node();
-  if (n.pending != nullptr) n.pending->settle(rows);
-  return n.value;
+  CLOZE_CHECK(value_.defined(), ErrorCode::kInternal, "an undefined Var was read");
+  if (Node& n = node(); n.pending != nullptr) n.pending->settle(rows);
+  return value_;
 }
 
 const Shape& Var::shape() const {
-  return node().value.shape();
+  return node().shape;
 }
 
 DType Var::dtype() const {
-  return node().value.dtype();
+  return node().dtype;
 }
 
 bool Var::needs_grad() const {
@@ -87,7 +90,7 @@ bool Var::has_grad() const {
 
 const Tensor& Var::grad() const {
   Node& n = node();
-  if (!n.grad.defined() && n.rows.defined()) n.grad = dense_of(n.rows, n.value.shape());
+  if (!n.grad.defined() && n.rows.defined()) n.grad = dense_of(n.rows, n.shape);
   return n.grad;
 }
 
@@ -97,8 +100,8 @@ const RowGradient& Var::row_grad() const {
 
 void Var::add_grad(const Tensor& gradient) const {
   if (!needs_grad()) return;
-  CLOZE_CHECK(gradient.shape() == node_->value.shape(), ErrorCode::kInternal,
-              "a gradient of shape {} for a value of shape {}", gradient.shape(), node_->value.shape());
+  CLOZE_CHECK(gradient.shape() == node_->shape, ErrorCode::kInternal, "a gradient of shape {} for a value of shape {}",
+              gradient.shape(), node_->shape);
   if (!has_grad()) {
     node_->grad = gradient;
     node_->own_grad = false;
@@ -110,7 +113,7 @@ void Var::add_grad(const Tensor& gradient) const {
 
 void Var::add_row_grad(const RowGradient& gradient) const {
   if (!needs_grad()) return;
-  const Shape& shape = node_->value.shape();
+  const Shape& shape = node_->shape;
   CLOZE_CHECK(shape.rank() == 2 && gradient.values.shape() == Shape({gradient.rows.elements(), shape[1]}),
               ErrorCode::kInternal, "a gradient of {} rows, {}, for a value of shape {}", gradient.rows.elements(),
               gradient.values.shape(), shape);
@@ -130,7 +133,7 @@ void Var::add_row_grad(const RowGradient& gradient) const {
 /// Makes the gradient dense, in memory that may be added to.
 void Var::own_dense_grad() const {
   if (node_->rows.defined()) {
-    node_->grad = dense_of(node_->rows, node_->value.shape());
+    node_->grad = dense_of(node_->rows, node_->shape);
     node_->rows = {};
   } else if (!node_->own_grad) {
     node_->grad = node_->grad.clone();
@@ -155,13 +158,19 @@ void Var::set_pending(std::shared_ptr<PendingRows> pending) const {
 void backward(const Var& loss, double seed) {
   CLOZE_CHECK(loss.value().elements() == 1, ErrorCode::kShape, "[backward] the loss must be one number, got {}",
               loss.value().shape());
-  CLOZE_CHECK(loss.needs_grad(), ErrorCode::kInternal, "[backward] nothing was recorded for this loss");
-  loss.add_grad(Tensor::full(loss.value().shape(), loss.value().dtype(), seed));
+  backward(loss, Tensor::full(loss.value().shape(), loss.value().dtype(), seed));
+}
+
+void backward(const Var& y, const Tensor& gradient) {
+  CLOZE_CHECK(y.needs_grad(), ErrorCode::kInternal, "[backward] nothing was recorded for this loss");
+  CLOZE_CHECK(gradient.shape() == y.value().shape(), ErrorCode::kShape, "[backward] a gradient of {} for a value of {}",
+              gradient.shape(), y.value().shape());
+  y.add_grad(gradient);
   // Newest first: when a node's turn comes, all its readers have had theirs.
   const auto older = [](const Var& a, const Var& b) { return a.node_->id < b.node_->id; };
   std::priority_queue<Var, std::vector<Var>, decltype(older)> queue(older);
   std::unordered_set<const Var::Node*> seen;
-  queue.push(loss);
+  queue.push(y.slot());
   while (!queue.empty()) {
     const Var var = queue.top();
     queue.pop();
@@ -182,10 +191,10 @@ bool will_record(std::initializer_list<const Var*> inputs) {
   return recording && std::ranges::any_of(inputs, [](const Var* input) { return input->needs_grad(); });
 }
 
-NoGrad::NoGrad() : previous_(recording) {
-  recording = false;
+Recording::Recording(bool on) : previous_(recording) {
+  recording = on;
 }
-NoGrad::~NoGrad() {
+Recording::~Recording() {
   recording = previous_;
 }
 

@@ -1,7 +1,8 @@
 // A value on the tape: a tensor, and where a gradient is wanted, how to pass it back.
 //
-// Rules: a backward closure captures inputs and saved tensors, never its own output; gradients accumulate only in
-// add_grad and add_row_grad; nothing is recorded or saved where nothing needs a gradient.
+// Rules: a backward closure captures inputs and saved tensors, never its own output, and of an input whose value it
+// does not read only slot(); gradients accumulate only in add_grad and add_row_grad; nothing is recorded or saved where
+// nothing needs a gradient. The tape itself holds no values: one that no closure captures goes with its last reader.
 #pragma once
 
 #include <functional>
@@ -42,6 +43,8 @@ class Var {
   const Tensor& value_for_rows(const Tensor& rows) const;
   const Shape& shape() const;
   DType dtype() const;
+  /// The same place on the tape without the value: takes gradients, and keeps no memory of the value alive.
+  Var slot() const { return Var(node_); }
   bool needs_grad() const;
 
   bool has_grad() const;
@@ -66,27 +69,36 @@ class Var {
   explicit Var(std::shared_ptr<Node> node) : node_(std::move(node)) {}
   Node& node() const;
   void own_dense_grad() const;
-  friend void backward(const Var& loss, double seed);
+  friend void backward(const Var& y, const Tensor& gradient);
+  Tensor value_;
   std::shared_ptr<Node> node_;
 };
 
 /// Runs the tape back from `loss` (one element) with d(loss) = seed, and frees it. Gradients of leaves stay.
 /// Errors: kShape if loss is not one element; kInternal if nothing was recorded for it.
 void backward(const Var& loss, double seed = 1.0);
+/// The same from y of any shape, with its gradient. Errors: kShape if theirs differ.
+void backward(const Var& y, const Tensor& gradient);
 
 /// True if an operation on these inputs will be recorded: then it saves what its backward needs.
 bool will_record(std::initializer_list<const Var*> inputs);
 
-/// Turns recording off on this thread while it lives.
-class NoGrad {
+/// Turns recording on this thread on or off while it lives.
+class Recording {
  public:
-  NoGrad();
-  ~NoGrad();
-  NoGrad(const NoGrad&) = delete;
-  NoGrad& operator=(const NoGrad&) = delete;
+  explicit Recording(bool on);
+  ~Recording();
+  Recording(const Recording&) = delete;
+  Recording& operator=(const Recording&) = delete;
 
  private:
   bool previous_;
+};
+
+/// No recording while it lives.
+class NoGrad : public Recording {
+ public:
+  NoGrad() : Recording(false) {}
 };
 
 }  // namespace cloze

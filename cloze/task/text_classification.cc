@@ -109,7 +109,9 @@ class ClassificationTraining : public TrainingTask {
     return fmt::format("label  {} ({})\npieces{}\nids   {}", model_->config.labels[label], label, pieces, ids);
   }
 
-  int64_t activation_bytes(int64_t tokens) const override { return model_->config.training_bytes(tokens); }
+  int64_t activation_bytes(int64_t tokens, Activations activations) const override {
+    return model_->config.training_bytes(tokens, activations);
+  }
   int64_t gradient_bytes(int64_t tokens) override {
     const BertConfig& c = model_->config;
     const int64_t unread =

@@ -97,11 +97,11 @@ Measurement measure(const MeasureOptions& options) {
     });
   } else {
     flops *= 3;
-    AdamW optimizer(parameters, {});
+    AdamW optimizer(parameters, {.moments = options.moments});
     uint64_t pass = 0;
     seconds = time_runs(options.runs, [&] {
       for (const Feed& feed : feeds) {
-        ForwardContext context = ForwardContext::training(1, pass++);
+        ForwardContext context = ForwardContext::training(1, pass++, options.activations);
         ProfilePhase part("forward");
         const Var loss = cross_entropy(logits(feed, context), feed.targets);
         part.next("backward");

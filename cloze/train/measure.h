@@ -7,6 +7,8 @@
 
 #include "cloze/backend/backend.h"
 #include "cloze/base/file.h"
+#include "cloze/nn/context.h"
+#include "cloze/optim/adamw.h"
 
 namespace cloze {
 
@@ -19,6 +21,8 @@ struct MeasureOptions {
   int64_t batch = 8;                      ///< rows a forward pass
   int64_t runs = 5;                       ///< timed passes, after one untimed
   Precision precision = Precision::kF32;  ///< of inference
+  Activations activations = Activations::kKept;
+  MomentType moments = MomentType::kAsParameter;
 };
 
 struct Measurement {
