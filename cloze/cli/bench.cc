@@ -16,6 +16,7 @@ namespace {
 struct Options {
   std::string model, mode = "infer", lengths, precision = "fp32", input;
   int64_t batch = 8, length = 128, runs = 5;
+  bool gradient_checkpointing = false, lean = false;
   ThreadsOption threads;
   ProfileFlag profile;
 };
@@ -26,8 +27,13 @@ void print(const JsonLine& line) {
 }
 
 void run_model(const Options& options, MeasureMode mode) {
-  MeasureOptions measured{
-      .model = options.model, .mode = mode, .lengths = {}, .batch = options.batch, .runs = options.runs};
+  MeasureOptions measured{.model = options.model,
+                          .mode = mode,
+                          .lengths = {},
+                          .batch = options.batch,
+                          .runs = options.runs,
+                          .activations = Activations::kKept};
+  if (options.gradient_checkpointing || options.lean) measured.activations = Activations::kRecomputed;
   constexpr int64_t kMostRows = 1 << 20;
   CLOZE_CHECK(options.batch > 0 && options.batch <= kMostRows && options.length > 0, ErrorCode::kUsage,
               "--batch must be 1 to {} and --length at least 1, got {} and {}", kMostRows, options.batch,
@@ -85,6 +91,8 @@ void run(const Options& options) {
   options.threads.apply();
   CLOZE_CHECK(options.precision == "fp32", ErrorCode::kUsage, "--precision must be fp32, got \"{}\"{}",
               options.precision, did_you_mean(options.precision, {"fp32"}));
+  CLOZE_CHECK(options.mode == "train" || !(options.gradient_checkpointing || options.lean), ErrorCode::kUsage,
+              "--gradient-checkpointing and --lean are for --mode train, got --mode {}", options.mode);
   if (options.mode == "infer") return run_model(options, MeasureMode::kInfer);
   if (options.mode == "train") return run_model(options, MeasureMode::kTrain);
   if (options.mode == "tokenize") return run_tokenizer(options);
@@ -104,6 +112,8 @@ std::function<void()> setup_bench(CLI::App& app) {
   app.add_option("--lengths", options->lengths, "file of row lengths, one a line, instead of --length");
   app.add_option("--runs", options->runs, "timed passes, after one untimed")->capture_default_str();
   app.add_option("--precision", options->precision, "fp32")->capture_default_str();
+  app.add_flag("--gradient-checkpointing", options->gradient_checkpointing, "with --mode train: as finetune's");
+  app.add_flag("--lean", options->lean, "with --mode train: all of finetune's options that save memory");
   app.add_option("--input", options->input, "with --mode tokenize: a text a line");
   options->threads.add(app);
   options->profile.add(app);

@@ -199,11 +199,16 @@ double BertConfig::forward_flops(int64_t tokens) const {
   return static_cast<double>(num_hidden_layers) * s * (2 * (4 * h * h + 2 * h * f) + 4 * s * h);
 }
 
-int64_t BertConfig::training_bytes(int64_t tokens) const {
-  // A layer keeps x, q, k, v, the mixed values, two dense outputs, two normed ones [T,H], and the inner values before
-  // and after their activation [T,F]; the backward pass holds a layer's gradients at a time.
-  const int64_t layer = 8 * hidden_size + 2 * intermediate_size, once = 10 * hidden_size + 2 * intermediate_size;
-  return tokens * (num_hidden_layers * layer + once) * static_cast<int64_t>(sizeof(float));
+int64_t BertConfig::training_bytes(int64_t tokens, Activations activations) const {
+  // A layer keeps x, q, k, v, the mixed values, the sums before both layer norms and what the first one makes of its
+  // own [T,H], and the inner values before and after their activation [T,F]; the last one, read at few tokens, keeps x,
+  // k, v. The backward pass holds a layer's gradients at a time. Where layers are recomputed, each keeps x and one at a
+  // time the rest.
+  const int64_t read_whole = std::max<int64_t>(num_hidden_layers - 1, 0);
+  const int64_t whole = activations == Activations::kKept ? read_whole : std::min<int64_t>(read_whole, 1);
+  const int64_t inner = 2 * intermediate_size, rest = 7 * hidden_size + inner;
+  const int64_t floats = num_hidden_layers * hidden_size + whole * rest + 2 * hidden_size + inner;
+  return tokens * floats * static_cast<int64_t>(sizeof(float));
 }
 
 }  // namespace cloze

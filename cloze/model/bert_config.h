@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cloze/base/json.h"
-#include "cloze/ops/ops.h"
+#include "cloze/nn/context.h"
 
 namespace cloze {
 
@@ -48,8 +48,8 @@ struct BertConfig {
   /// Floating-point operations of the encoder for one sequence, forward: L (2 (4 H^2 + 2 H F) S + 4 S^2 H).
   double forward_flops(int64_t tokens) const;
   /// About how many bytes a training step over a batch of `tokens` tokens takes beside parameters and gradients: the
-  /// values that the tape keeps for the backward pass, f32.
-  int64_t training_bytes(int64_t tokens) const;
+  /// values that the tape keeps for the backward pass, or makes again in it, f32.
+  int64_t training_bytes(int64_t tokens, Activations activations) const;
 };
 
 }  // namespace cloze

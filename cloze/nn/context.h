@@ -10,13 +10,19 @@
 
 namespace cloze {
 
+/// What becomes of the values within an encoder layer between its forward and its backward pass: they are kept, or made
+/// again from the layer's input ("gradient checkpointing": Chen et al., "Training deep nets with sublinear memory
+/// cost", 2016). The bits are the same.
+enum class Activations : uint8_t { kKept, kRecomputed };
+
 class ForwardContext {
  public:
   /// Evaluation and prediction: no dropout.
   ForwardContext() = default;
   /// One training pass; `pass` counts forward passes of the run, so that each has its own masks.
-  static ForwardContext training(uint64_t seed, uint64_t pass) {
+  static ForwardContext training(uint64_t seed, uint64_t pass, Activations activations = Activations::kKept) {
     ForwardContext context;
+    context.activations_ = activations;
     context.training_ = true;
     const auto words = philox(seed, static_cast<uint32_t>(RandomStream::kDropout), 0xFFFFFFFFu, pass);
     context.key_ = uint64_t{words[0]} << 32 | words[1];
@@ -29,9 +35,11 @@ class ForwardContext {
     const uint32_t threshold = static_cast<uint32_t>(std::lround(p * 65536.0));
     return {.threshold = std::min(threshold, 65535u), .site = site, .key = key_};
   }
+  Activations activations() const { return activations_; }
 
  private:
   bool training_ = false;
+  Activations activations_ = Activations::kKept;
   uint64_t key_ = 0;
   uint32_t next_site_ = 0;
 };

@@ -76,6 +76,13 @@ Var EncoderLayer::after_attention(const Var& mixed, const Var& x, const Dropouts
 
 Var EncoderLayer::forward(const Var& x, const Tensor& offsets, ForwardContext& context) const {
   const Dropouts dropouts = next_dropouts(context);
+  if (context.activations() == Activations::kKept) return forward_with(dropouts, x, offsets);
+  // A copy of the layer shares its parameters, and the tape may outlive this one.
+  return recomputed(
+      x, [layer = *this, dropouts, offsets](const Var& again) { return layer.forward_with(dropouts, again, offsets); });
+}
+
+Var EncoderLayer::forward_with(const Dropouts& dropouts, const Var& x, const Tensor& offsets) const {
   const int64_t H = sizes_.hidden;
   const Var qkv = linear_group(x, {query_.weight(), key_.weight(), value_.weight()},
                                {query_.bias(), key_.bias(), value_.bias()}, qkv_.get());  // [T,3H]

@@ -70,9 +70,10 @@ struct PickedRows {
 class EncoderLayer {
  public:
   EncoderLayer(const std::string& name, const EncoderSizes& sizes);
-  /// [T,H] -> [T,H].
+  /// [T,H] -> [T,H]. Keeps or recomputes what is within, as the context says.
   Var forward(const Var& x, const Tensor& offsets, ForwardContext& context) const;
-  /// The same at the picked rows only [R,H], which spares the work of all others but their keys and values.
+  /// The same at the picked rows only [R,H], which spares the work of all others but their keys and values. What is
+  /// within is kept: this is the last layer, whose backward pass comes at once.
   Var forward_at(const PickedRows& picked, const Var& x, const Tensor& offsets, ForwardContext& context) const;
   void collect(ParameterList& list);
   /// For the one or the other forward pass; both stay possible.
@@ -85,6 +86,7 @@ class EncoderLayer {
     Dropout attention, first, second;
   };
   Dropouts next_dropouts(ForwardContext& context) const;
+  Var forward_with(const Dropouts& dropouts, const Var& x, const Tensor& offsets) const;
   Var after_attention(const Var& mixed, const Var& x, const Dropouts& dropouts) const;
 
   EncoderSizes sizes_;

@@ -53,6 +53,11 @@ Var gather_rows(const Var& x, const Tensor& rows);
 Var cross_entropy(const Var& logits, const Tensor& targets, const Tensor& class_weight = {},
                   double label_smoothing = 0.0, const Tensor& row_weight = {});
 
+/// fn(x) with the same bits and gradients in less memory and more time: what fn saves for its backward is dropped, and
+/// fn runs a second time there. So fn must give the same bits again, and of recorded values it may read only x and
+/// leaves; it owns what it captures, for it is kept until then.
+Var recomputed(const Var& x, std::function<Var(const Var&)> fn);
+
 /// Softmax of each row; not recorded.
 Tensor softmax(const Tensor& logits);
 

@@ -83,13 +83,19 @@ void Var::clear_grad() const {
 void backward(const Var& loss, double seed) {
   CLOZE_CHECK(loss.value().elements() == 1, ErrorCode::kShape, "[backward] the loss must be one number, got {}",
               loss.value().shape());
-  CLOZE_CHECK(loss.needs_grad(), ErrorCode::kInternal, "[backward] nothing was recorded for this loss");
-  loss.add_grad(Tensor::full(loss.value().shape(), loss.value().dtype(), seed));
+  backward(loss, Tensor::full(loss.value().shape(), loss.value().dtype(), seed));
+}
+
+void backward(const Var& y, const Tensor& gradient) {
+  CLOZE_CHECK(y.needs_grad(), ErrorCode::kInternal, "[backward] nothing was recorded for this loss");
+  CLOZE_CHECK(gradient.shape() == y.value().shape(), ErrorCode::kShape, "[backward] a gradient of {} for a value of {}",
+              gradient.shape(), y.value().shape());
+  y.add_grad(gradient);
   // Newest first: when a node's turn comes, all its readers have had theirs.
   const auto older = [](const Var& a, const Var& b) { return a.node_->id < b.node_->id; };
   std::priority_queue<Var, std::vector<Var>, decltype(older)> queue(older);
   std::unordered_set<const Var::Node*> seen;
-  queue.push(loss.slot());
+  queue.push(y.slot());
   while (!queue.empty()) {
     const Var var = queue.top();
     queue.pop();
@@ -110,10 +116,10 @@ bool will_record(std::initializer_list<const Var*> inputs) {
   return recording && std::ranges::any_of(inputs, [](const Var* input) { return input->needs_grad(); });
 }
 
-NoGrad::NoGrad() : previous_(recording) {
-  recording = false;
+Recording::Recording(bool on) : previous_(recording) {
+  recording = on;
 }
-NoGrad::~NoGrad() {
+Recording::~Recording() {
   recording = previous_;
 }
 

@@ -40,7 +40,7 @@ class Var {
 
  private:
   explicit Var(std::shared_ptr<Node> node) : node_(std::move(node)) {}
-  friend void backward(const Var& loss, double seed);
+  friend void backward(const Var& y, const Tensor& gradient);
   Tensor value_;
   std::shared_ptr<Node> node_;
 };
@@ -48,20 +48,28 @@ class Var {
 /// Runs the tape back from `loss` (one element) with d(loss) = seed, and frees it. Gradients of leaves stay.
 /// Errors: kShape if loss is not one element; kInternal if nothing was recorded for it.
 void backward(const Var& loss, double seed = 1.0);
+/// The same from y of any shape, with its gradient. Errors: kShape if theirs differ.
+void backward(const Var& y, const Tensor& gradient);
 
 /// True if an operation on these inputs will be recorded: then it saves what its backward needs.
 bool will_record(std::initializer_list<const Var*> inputs);
 
-/// Turns recording off on this thread while it lives.
-class NoGrad {
+/// Turns recording on this thread on or off while it lives.
+class Recording {
  public:
-  NoGrad();
-  ~NoGrad();
-  NoGrad(const NoGrad&) = delete;
-  NoGrad& operator=(const NoGrad&) = delete;
+  explicit Recording(bool on);
+  ~Recording();
+  Recording(const Recording&) = delete;
+  Recording& operator=(const Recording&) = delete;
 
  private:
   bool previous_;
+};
+
+/// No recording while it lives.
+class NoGrad : public Recording {
+ public:
+  NoGrad() : Recording(false) {}
 };
 
 }  // namespace cloze

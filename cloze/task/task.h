@@ -62,7 +62,7 @@ class TrainingTask {
   virtual std::string preview(int64_t row) const = 0;
   /// About how many bytes the forward and backward passes over a batch of `tokens` tokens take, beside parameters and
   /// their gradients.
-  virtual int64_t activation_bytes(int64_t tokens) const = 0;
+  virtual int64_t activation_bytes(int64_t tokens, Activations activations) const = 0;
 };
 
 /// Where a fine-tuning run gets its model and rows.

@@ -109,7 +109,9 @@ class ClassificationTraining : public TrainingTask {
     return fmt::format("label  {} ({})\npieces{}\nids   {}", model_->config.labels[label], label, pieces, ids);
   }
 
-  int64_t activation_bytes(int64_t tokens) const override { return model_->config.training_bytes(tokens); }
+  int64_t activation_bytes(int64_t tokens, Activations activations) const override {
+    return model_->config.training_bytes(tokens, activations);
+  }
 
  private:
   Examples read(const Path& path, const ExampleOptions& options, const char* what) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cloze/base/file.h"
+#include "cloze/nn/context.h"
 
 namespace cloze {
 
@@ -17,6 +18,7 @@ struct MeasureOptions {
   std::vector<int64_t> lengths;  ///< tokens of each row, in order
   int64_t batch = 8;             ///< rows a forward pass
   int64_t runs = 5;              ///< timed passes, after one untimed
+  Activations activations = Activations::kKept;
 };
 
 struct Measurement {

@@ -29,7 +29,7 @@ MemoryEstimate estimate_memory(TrainingTask& task, const TrainOptions& options) 
     estimate.largest_batch_tokens = std::max(estimate.largest_batch_tokens, tokens);
     tokens_in_all += tokens;
   }
-  estimate.activations = task.activation_bytes(estimate.largest_batch_tokens);
+  estimate.activations = task.activation_bytes(estimate.largest_batch_tokens, options.activations());
   constexpr int64_t kRowBytes = 100;  // two vectors and what the heap adds
   estimate.rows = tokens_in_all * 2 * static_cast<int64_t>(sizeof(int32_t)) + task.rows() * kRowBytes;
   return estimate;

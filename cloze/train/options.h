@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <string>
 
+#include "cloze/nn/context.h"
+
 namespace cloze {
 
-/// Everything here changes the weights that come out: a resumed run must have the same.
+/// Everything here but gradient_checkpointing changes the weights that come out: a resumed run must have the same.
 struct TrainOptions {
   int64_t epochs = 3;
   int64_t batch_size = 32;
@@ -16,6 +18,7 @@ struct TrainOptions {
   std::string schedule = "linear";
   double weight_decay = 0.01;
   double max_grad_norm = 1.0;
+  bool gradient_checkpointing = false;
   std::string batching = "shuffled";
   int64_t seed = 42;
   int64_t eval_steps = 0;
@@ -33,6 +36,8 @@ struct TrainOptions {
     visitor("schedule", schedule, "decline of the learning rate: constant, linear, cosine");
     visitor("weight_decay", weight_decay, "AdamW's decay, not on biases and LayerNorm");
     visitor("max_grad_norm", max_grad_norm, "gradients are scaled down to this norm; 0: never");
+    visitor("gradient_checkpointing", gradient_checkpointing,
+            "less memory, more time: keep each layer's input alone and make the rest again for its gradients");
     visitor("batching", batching, "how rows make batches: shuffled, or by-length (rows of like length together)");
     visitor("seed", seed, "of initial weights, row order and dropout");
     visitor("eval_steps", eval_steps, "evaluate every so many steps; 0: after each epoch");
@@ -42,6 +47,7 @@ struct TrainOptions {
   }
   /// Errors: kUsage for a value that cannot be.
   void check() const;
+  Activations activations() const { return gradient_checkpointing ? Activations::kRecomputed : Activations::kKept; }
 };
 
 }  // namespace cloze

@@ -27,7 +27,7 @@ inline constexpr const char* kRunFile = "run.json";
 inline constexpr const char* kLogFile = "metrics.jsonl";
 
 /// Errors: kUsage where a run's configuration differs from the one that it was started with, with the differences.
-void refuse_other_run(const Json& before, const Json& now, const Path& where);
+void refuse_other_run(Json before, Json now, const Path& where);
 
 void save_run_state(const ModelFiles& files, const RunState& state, const Json& run, const AdamW& optimizer);
 

@@ -105,7 +105,8 @@ class Run {
       for (const int64_t row : rows) tokens += task_.tokens(row);
       const uint64_t pass = static_cast<uint64_t>(state_.step) * static_cast<uint64_t>(options_.gradient_accumulation) +
                             static_cast<uint64_t>((begin - first) / options_.batch_size);
-      ForwardContext context = ForwardContext::training(static_cast<uint64_t>(options_.seed), pass);
+      ForwardContext context =
+          ForwardContext::training(static_cast<uint64_t>(options_.seed), pass, options_.activations());
       ProfilePhase phase("forward");
       const Var value = task_.loss(rows, context);
       // Passes weigh as their rows do, so that accumulation makes no difference, also where the last pass is shorter.

@@ -202,6 +202,59 @@ TEST_F(VarTest, BackwardFreesTheTape) {
   EXPECT_EQ(memory_use().current_bytes, before + loss_bytes) << "a tape that is never run frees itself";
 }
 
+TEST_F(VarTest, RecomputedKeepsItsInputAndGivesTheSameBits) {
+  const Var x = normal_leaf({64, 64}, 1), weight = normal_leaf({64, 64}, 2), gamma = normal_leaf({64}, 3);
+  const Var beta = normal_leaf({64}, 4);
+  const auto layer = [=](const Var& in) {
+    const Var inner = dropout(linear(in, weight, {}, Activation::kGelu), {.threshold = 32768, .site = 0, .key = 1});
+    return add_layer_norm(linear(inner, weight, {}), in, gamma, beta, 1e-12, {});
+  };
+  const auto gradients_of = [&](const auto& run, int64_t& kept) {
+    const int64_t before = memory_use().current_bytes;
+    const Var y = run(run(x));
+    kept = memory_use().current_bytes - before - y.value().bytes();
+    backward(weighted_sum(y));
+    std::vector<std::vector<double>> gradients = {
+        {y.value().values<double>().begin(), y.value().values<double>().end()}};
+    for (const Var* leaf : {&x, &weight, &gamma, &beta}) {
+      const auto values = leaf->grad().values<double>();
+      gradients.emplace_back(values.begin(), values.end());
+      leaf->clear_grad();
+    }
+    return gradients;
+  };
+  int64_t kept_plain = 0, kept = 0;
+  const auto plain = gradients_of(layer, kept_plain);
+  EXPECT_EQ(gradients_of([&](const Var& in) { return recomputed(in, layer); }, kept), plain);
+  EXPECT_GT(kept_plain, 5 * x.value().bytes());
+  EXPECT_EQ(kept, x.value().bytes()) << "of both layers only the second one's input is new and kept";
+}
+
+TEST_F(VarTest, RecomputedIsRecordedWhereBackwardRunsWithoutRecording) {
+  const Var x = leaf_of({1, 2});
+  const Var y = recomputed(x, [](const Var& in) { return times(in, 3); });
+  const Var loss = weighted_sum(y, vector_of({10, 100}));
+  const NoGrad no_grad;
+  backward(loss);
+  EXPECT_THAT(x.grad().values<double>(), ElementsAre(30, 300));
+  EXPECT_FALSE(will_record({&x})) << "recording is off again";
+  EXPECT_FALSE(recomputed(x, [](const Var& in) { return times(in, 3); }).needs_grad());
+}
+
+TEST_F(VarTest, RecomputedOfAConstantStillTrainsLeaves) {
+  const Var constant(vector_of({1, 2})), w = leaf_of({5, 5});
+  backward(weighted_sum(recomputed(constant, [&](const Var& in) { return plus(in, w); }), vector_of({3, 4})));
+  EXPECT_THAT(w.grad().values<double>(), ElementsAre(3, 4));
+}
+
+TEST_F(VarTest, BackwardStartsFromAnyGradient) {
+  const Var x = leaf_of({1, 2});
+  backward(times(x, 2), vector_of({10, 100}));
+  EXPECT_THAT(x.grad().values<double>(), ElementsAre(20, 200));
+  EXPECT_EQ(error_of([&] { backward(times(x, 2), vector_of({1})); }),
+            "shape: [backward] a gradient of [1] for a value of [2]");
+}
+
 TEST_F(VarTest, BackwardTwiceIsAnError) {
   const Var x = leaf_of({1});
   const Var loss = weighted_sum(times(x, 2), vector_of({1}));

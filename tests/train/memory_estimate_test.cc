@@ -22,14 +22,18 @@ int64_t measured(TrainingTask& task, const TrainOptions& options) {
   const std::vector<int64_t> order = epoch_order(task, options, 0);
   const size_t batch = static_cast<size_t>(options.batch_size);
   for (size_t begin = 0; begin < order.size(); begin += batch) {
-    ForwardContext context = ForwardContext::training(1, begin);
+    ForwardContext context = ForwardContext::training(1, begin, options.activations());
     backward(task.loss(std::span(order).subspan(begin, std::min(batch, order.size() - begin)), context));
     optimizer.step(1e-5, 1);
   }
   return memory_use().peak_bytes;
 }
 
-TEST(MemoryEstimate, IsNearWhatTrainingTakes) {
+class MemoryEstimateOf : public testing::TestWithParam<Activations> {};
+INSTANTIATE_TEST_SUITE_P(Activations, MemoryEstimateOf, testing::Values(Activations::kKept, Activations::kRecomputed),
+                         [](const auto& test) { return test.param == Activations::kKept ? "Kept" : "Recomputed"; });
+
+TEST_P(MemoryEstimateOf, TrainingIsNearWhatItTakes) {
   for (const Setting& s :
        {Setting{2, 128, 32}, Setting{1, 64, 8}, Setting{4, 128, 100}, Setting{6, 64, 64}, Setting{4, 256, 1}}) {
     TrainingSource source;
@@ -42,6 +46,7 @@ TEST(MemoryEstimate, IsNearWhatTrainingTakes) {
     const auto task = find_task("text-classification").train(source);
     TrainOptions options;
     options.batch_size = s.batch;
+    options.gradient_checkpointing = GetParam() == Activations::kRecomputed;
     const MemoryEstimate e = estimate_memory(*task, options);
     const double ratio = static_cast<double>(e.total() - e.rows) / static_cast<double>(measured(*task, options));
     EXPECT_GT(ratio, 0.75) << s.layers << "x" << s.hidden << ", batch " << s.batch;

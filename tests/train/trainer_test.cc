@@ -85,6 +85,24 @@ TEST(Trainer, SameSeedSameBits) {
   EXPECT_NE(read_file(folder / "a" / "model.safetensors"), read_file(folder / "c" / "model.safetensors"));
 }
 
+TEST(Trainer, GradientCheckpointingChangesNoBits) {
+  const Folder folder;
+  TrainOptions o = options();
+  o.epochs = 1;
+  o.gradient_accumulation = 3;  // passes of 11 rows, also a shorter one
+  o.batch_size = 11;
+  Listener kept, recomputed;
+  run(folder / "kept", Start::kFresh, kept, o);
+  o.gradient_checkpointing = true;
+  run(folder / "recomputed", Start::kFresh, recomputed, o);
+  for (const char* name : {"model.safetensors", "metrics.jsonl"})
+    EXPECT_EQ(read_file(folder / "kept" / name), read_file(folder / "recomputed" / name)) << name;
+  // A finished run or a stopped one is the same run with and without it.
+  Listener rest;
+  EXPECT_TRUE(
+      run(folder / "kept", Start::kResume, rest, o, {{"id", 1}, {"gradient_checkpointing", true}}).was_complete);
+}
+
 TEST(Trainer, StoppedAndResumedIsAsIfNeverStopped) {
   const Folder folder;
   Listener whole;
