@@ -31,6 +31,24 @@ TEST(Training, DryRunShowsEverythingAndWritesNothing) {
   EXPECT_FALSE(std::filesystem::exists(place / "model"));
 }
 
+TEST(Training, GradientCheckpointingIsToldAndLeavesTheBitsAlone) {
+  const Workplace place;
+  const auto weights = [&](const char* name, const std::string& more) {
+    const Outcome result = place.cloze(with_dev(place / name, "--epochs 1 --batch-size 64 " + more));
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return read_file(place / name / "model.safetensors");
+  };
+  EXPECT_TRUE(weights("kept", "") == weights("recomputed", "--gradient-checkpointing"));
+  const Json run = parse_json(read_file(place / "recomputed" / "run.json"), "run.json");
+  EXPECT_EQ(run["gradient_checkpointing"], true);
+  const Outcome bench = place.cloze("bench --model " + (place / "kept").string() + " --length 8 --runs 1 --lean");
+  EXPECT_EQ(bench.exit_code, 2);
+  EXPECT_THAT(bench.err, HasSubstr("are for --mode train, got --mode infer"));
+  EXPECT_EQ(
+      place.cloze("bench --mode train --model " + (place / "kept").string() + " --length 8 --runs 1 --lean").exit_code,
+      0);
+}
+
 TEST(Training, SeveralSeedsGiveMeanAndDeviation) {
   const Workplace place;
   const Outcome result = place.cloze(with_dev(place / "model", "--seeds 3 --seed 5 --epochs 1"));

@@ -156,6 +156,31 @@ TEST_F(BertForwardTest, Errors) {
       << "weights that nobody set";
 }
 
+TEST_F(BertForwardTest, RecomputedActivationsGiveTheSameBits) {
+  const RaggedBatch batch = make_ragged_batch({{1, 2, 3}, {4}, {5, 6, 7, 8, 9, 10}}, {});
+  const auto run = [&](Activations activations, bool first_tokens_only, int64_t& kept) {
+    ForwardContext context = ForwardContext::training(3, 9, activations);
+    const int64_t before = memory_use().current_bytes;
+    const Var x = first_tokens_only ? model_.bert.pooled_only(batch, context) : model_.bert.forward(batch, context);
+    const Var logits = model_.classifier.forward(x, context);
+    kept = memory_use().current_bytes - before;
+    std::vector<int32_t> targets(static_cast<size_t>(logits.value().shape()[0]), 1);
+    backward(cross_entropy(logits, test::int_tensor(targets)));
+    std::string bits = test::bits_of(logits.value());
+    for (const Parameter* parameter : model_.all_parameters()) {
+      if (parameter->var.grad().defined()) bits += parameter->name + test::bits_of(parameter->var.grad());
+      parameter->var.clear_grad();
+    }
+    return bits;
+  };
+  for (const bool first_tokens_only : {false, true}) {
+    int64_t kept = 0, recomputed = 0;
+    const std::string bits = run(Activations::kKept, first_tokens_only, kept);
+    EXPECT_TRUE(run(Activations::kRecomputed, first_tokens_only, recomputed) == bits) << first_tokens_only;
+    EXPECT_LT(recomputed, kept);
+  }
+}
+
 TEST_F(BertForwardTest, DropoutOnlyInTraining) {
   const RaggedBatch batch = make_ragged_batch({{1, 2, 3}}, {});
   const NoGrad no_grad;

@@ -134,6 +134,22 @@ TEST(LayersTest, EncoderLayer) {
   }
 }
 
+TEST(LayersTest, EncoderLayerRecomputed) {
+  EncoderLayer layer("l", kSizes);
+  NamedLeaves leaves = randomize(layer);
+  leaves.erase(leaves.begin() + 3);
+  leaves.emplace_back("x", normal_leaf({7, 6}, 1));
+  const Tensor offsets = int_tensor({0, 4, 7});
+  uint32_t next_site = 0;
+  expect_gradients(leaves, [&] {
+    ForwardContext context = ForwardContext::training(3, 4, Activations::kRecomputed);
+    const Var y = layer.forward(leaves.back().second, offsets, context);
+    next_site = context.next_dropout(0.1).site;
+    return y;
+  });
+  EXPECT_EQ(next_site, 3u) << "a layer takes its three sites once";
+}
+
 /// The picked rows have the very bits that they have among all rows, frozen for either use or not.
 TEST(LayersTest, EncoderLayerAtPickedRows) {
   EncoderLayer layer("l", {.hidden = 64,
