@@ -23,7 +23,7 @@ done
 work=build/peers
 vocab=$data/vocab/bert-base-uncased/vocab.txt
 
-# The rows: name | measure | floor | peer | mode | model | what of bench's arguments
+# The rows: name | measure | floor | peer | mode | model | bench's arguments, those after + for Cloze alone
 # Files of lengths are cut to their first rows where a whole pass of the peer takes minutes: FILE:ROWS.
 rows='
 infer-base-8x128     | time    | 1.05 | ort   | infer | 12x768 | --batch 8 --length 128
@@ -35,13 +35,13 @@ infer-mini-32x64     | time    | 1.15 | ort   | infer | 4x256  | --batch 32 --le
 latency-mini-16      | time    | 2    | ort   | infer | 4x256  | --batch 1 --length 16
 infer-tiny-32x64     | time    | 1.4  | ort   | infer | 2x128  | --batch 32 --length 64
 latency-tiny-16      | time    | 2.5  | ort   | infer | 2x128  | --batch 1 --length 16
-int8-base-8x128      | time    | 1.0  | ort8  | infer | 12x768 | --batch 8 --length 128
+int8-base-8x128      | time    | 1.0  | ort8  | infer | 12x768 | --batch 8 --length 128 + --precision int8
 train-base-8x128     | time    | 2    | torch | train | 12x768 | --batch 8 --length 128
 train-mini-32x64     | time    | 3    | torch | train | 4x256  | --batch 32 --length 64
 train-tiny-32x64     | time    | 4    | torch | train | 2x128  | --batch 32 --length 64
 train-mini-sst2      | time    | 8    | torch | train | 4x256  | --batch 32 --lengths sst2_train_6400:640
 memory-base-train    | memory  | 0.7  | torch | train | 12x768 | --batch 8 --length 128
-memory-base-lean     | memory  | 0.5  | torch | train | 12x768 | --batch 8 --length 128 --lean
+memory-base-lean     | memory  | 0.5  | torch | train | 12x768 | --batch 8 --length 128 + --lean
 memory-tiny-predict  | predict | 40   | none  | -     | 2x128  | -
 tokenize-english     | tokens  | 15   | hf    | -     | english | -
 tokenize-chinese     | tokens  | 15   | hf    | -     | chinese | -
@@ -82,7 +82,12 @@ resolve() {
 }
 # Passes enough to take a second and a half or so, for small models
 passes() { case $1 in latency-base* | *-mini-* | *-tiny-*) [[ $1 == *sst2 ]] && echo "$runs" || echo $((runs * 15)) ;; *) echo "$runs" ;; esac; }
-peak_mib() { /usr/bin/time -f '%M' "$@" 2>&1 >/dev/null | tail -1 | awk '{print $1 / 1024}'; }
+# Highest resident memory of a command in MiB; its output is dropped.
+peak_mib() {
+  /usr/bin/python3 -c 'import resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)' "$@"
+}
 
 export NODE_PATH
 NODE_PATH=$("$peers/setup.sh")
@@ -101,15 +106,16 @@ while IFS='|' read -r name measure floor peer mode model arguments; do
   case $measure in
     time)
       dir=$(model_of "$model")
-      args=$(resolve $arguments)
+      args=$(resolve ${arguments%+*})
       n=$(passes "$name")
-      precision=
+      own=
+      [[ $arguments != *+* ]] || own=${arguments#*+}
       case $peer in
         ort) onnx=$(onnx_of "$model") ;;
-        ort8) onnx=$(onnx_of "$model" 8) precision="--precision int8" ;;
+        ort8) onnx=$(onnx_of "$model" 8) ;;
       esac
       for ((round = 0; round < rounds; ++round)); do
-        line=$($cloze bench --model "$dir" --mode "$mode" $args --runs "$n" $precision)
+        line=$($cloze bench --model "$dir" --mode "$mode" $args --runs "$n" $own)
         ours+="$(field seconds_median <<<"$line") "
         case $peer in
           ort*) line=$(node "$peers/ort_bench.js" "$onnx" $args --runs "$n") ;;
@@ -120,8 +126,8 @@ while IFS='|' read -r name measure floor peer mode model arguments; do
     memory)
       dir=$(model_of "$model")
       unit=MiB
-      ours=$(peak_mib $cloze bench --model "$dir" --mode train $arguments --runs 2)
-      theirs=$(peak_mib "$peers/torch_bert.py" bench "$dir" --mode train ${arguments%--lean} --runs 2) ;;
+      ours=$(peak_mib $cloze bench --model "$dir" --mode train ${arguments/+/} --runs 2)
+      theirs=$(peak_mib "$peers/torch_bert.py" bench "$dir" --mode train ${arguments%+*} --runs 2) ;;
     predict)
       dir=$(model_of "$model")
       unit=MiB

@@ -58,6 +58,30 @@ TEST_P(MemoryEstimateOf, TrainingIsNearWhatItTakes) {
   }
 }
 
+/// After the first pass over the batches, of whatever lengths, the steps find all their memory in the pool.
+TEST(TrainingMemory, ALaterEpochTakesNothingFromTheSystem) {
+  TrainingSource source;
+  source.vocab = CLOZE_SOURCE_DIR "/samples/vocab_en.txt";
+  source.train = CLOZE_SOURCE_DIR "/samples/reviews_en.test.tsv";
+  source.scratch_config = BertConfig::preset("tiny");
+  const auto task = find_task("text-classification").train(source);
+  TrainOptions options;
+  const auto reserved = [] { return memory_use().current_bytes + memory_use().cached_bytes; };
+  AdamW optimizer(task->parameters(), {});
+  int64_t after_first = 0;
+  for (int64_t epoch = 0; epoch < 3; ++epoch) {
+    const std::vector<int64_t> order = epoch_order(*task, options, 0);
+    for (size_t begin = 0; begin + 32 <= order.size(); begin += 32) {
+      ForwardContext context = ForwardContext::training(1, begin);
+      backward(task->loss(std::span(order).subspan(begin, 32), context));
+      optimizer.gradient_norm();
+      optimizer.step(1e-5, 1);
+    }
+    if (epoch == 0) after_first = reserved();
+  }
+  EXPECT_LE(reserved(), after_first + (1 << 20));
+}
+
 TEST(MemoryEstimate, WarnsWhereItWillNotFit) {
   MemoryEstimate e;
   e.parameters = e.gradients = 1'000'000'000;
