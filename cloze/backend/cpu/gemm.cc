@@ -61,11 +61,10 @@ void multiply_transposed_here(const cpu::Product& p) {
   const int64_t panels = (p.n + panel_width() - 1) / panel_width();
   const int64_t tiles = (p.m + kTileRows - 1) / kTileRows;
   constexpr int64_t kGroup = 8;  // tiles copied together
-  const int64_t groups = (tiles + kGroup - 1) / kGroup;
-  thread_team().for_ranges(groups, 1, [&](int64_t first, int64_t last) {
+  thread_team().for_ranges(tiles, 1, [&](int64_t first, int64_t last) {
     const Tensor copy({kGroup * kTileRows * std::max<int64_t>(p.depth, 1)}, DType::kF32);
-    for (int64_t group = first; group < last; ++group) {
-      const int64_t begin = group * kGroup * kTileRows, end = std::min(p.m, begin + kGroup * kTileRows);
+    for (int64_t tile = first; tile < last; tile += kGroup) {
+      const int64_t begin = tile * kTileRows, end = std::min(p.m, std::min(tile + kGroup, last) * kTileRows);
       float* to = copy.data<float>();
       const int64_t width = end - begin;
       for (int64_t k = 0; k < p.depth; ++k)
