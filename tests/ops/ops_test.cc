@@ -186,7 +186,8 @@ TEST_P(OpsOnBoth, DropoutKeepsTheRightShare) {
   const Var x(Tensor::full({kCount}, DType::kF32, 1));
   for (const uint32_t threshold : {655u, 6554u, 32768u, 60000u}) {
     const Dropout setting = {.threshold = threshold, .site = 1, .key = 42};
-    const auto y = dropout(x, setting).value().values<float>();
+    const Tensor dropped = dropout(x, setting).value();
+    const auto y = dropped.values<float>();
     const auto kept = static_cast<double>(std::ranges::count_if(y, [](float v) { return v != 0; }));
     const double p = 1 - threshold / 65536.0;
     EXPECT_NEAR(kept / kCount, p, 5 * std::sqrt(p * (1 - p) / kCount)) << threshold;
