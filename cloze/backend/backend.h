@@ -32,8 +32,9 @@ struct Dropout {
   double scale() const { return 65536.0 / (65536.0 - threshold); }
 };
 
-/// How a forward product is computed in inference. kInt8: weights and the input's rows as 8-bit integers, see int8.h.
-enum class Precision : uint8_t { kF32, kInt8 };
+/// How a linear layer's products are computed. kInt8, in inference: weights and the input's rows as 8-bit integers, see
+/// int8.h. kBF16, in training: operands rounded to bf16, sums in f32, see bf16.h.
+enum class Precision : uint8_t { kF32, kInt8, kBF16 };
 
 /// A weight laid out for a backend's forward product.
 class PreparedWeight {
@@ -44,19 +45,23 @@ class PreparedWeight {
 
 /// pre[T,M] = x[T,K] weight[M,K]^T + bias[M];  y[T,M] = activation(pre).
 /// bias may be absent, prepared null; with it weight may be absent. Of precision kF32 it gives the same bits as the
-/// weight. pre is not wanted in inference and where activation is kNone.
+/// weight. pre is not wanted in inference and where activation is kNone. precision is kF32 or kBF16, the latter of f32
+/// without prepared; f64 is never rounded.
 struct LinearArgs {
   Tensor x, weight, bias;
   Activation activation;
   const PreparedWeight* prepared;
   Tensor pre, y;
+  Precision precision = Precision::kF32;
 };
 /// dpre = dy * activation'(pre);  dx = dpre weight;  dweight = dpre^T x;  dbias = column sums of dpre.
 /// Each of dx, dweight, dbias may be unwanted. pre is absent where activation is kNone.
+/// precision is that of the two products: kF32, or kBF16 of f32.
 struct LinearBackwardArgs {
   Tensor x, weight, pre, dy;
   Activation activation;
   Tensor dx, dweight, dbias;
+  Precision precision = Precision::kF32;
 };
 
 /// The H columns from `first` on of a wider tensor: so q, k and v may stand side by side in one.
@@ -215,7 +220,8 @@ class Backend {
   virtual ~Backend() = default;
   virtual const char* name() const = 0;
 
-  /// A copy of weight[M,K] in the form that `linear` likes best; null where there is none. kInt8 is for f32 only.
+  /// A copy of weight[M,K] in the form that `linear` likes best; null where there is none. kInt8 is for f32 only;
+  /// kBF16 has none.
   virtual std::unique_ptr<PreparedWeight> prepare(const Tensor& weight, Precision precision) const = 0;
   virtual void linear(const LinearArgs&) const = 0;
   virtual void linear_backward(const LinearBackwardArgs&) const = 0;

@@ -9,6 +9,7 @@
 #include "cloze/cli/profile.h"
 #include "cloze/task/task.h"
 #include "cloze/train/measure.h"
+#include "cloze/train/options.h"
 
 namespace cloze::cli {
 namespace {
@@ -28,7 +29,8 @@ void print(const JsonLine& line) {
 }
 
 void run_model(const Options& options, MeasureMode mode) {
-  const Precision precision = options.precision.resolve();
+  const Precision precision =
+      mode == MeasureMode::kTrain ? parse_training_precision(options.precision.precision) : options.precision.resolve();
   MeasureOptions measured{.model = options.model,
                           .mode = mode,
                           .lengths = {},
@@ -99,6 +101,8 @@ void run(const Options& options) {
               "--precision int8 is for --mode infer and start, got --mode {}", options.mode);
   CLOZE_CHECK(options.mode == "train" || !(options.gradient_checkpointing || options.lean), ErrorCode::kUsage,
               "--gradient-checkpointing and --lean are for --mode train, got --mode {}", options.mode);
+  CLOZE_CHECK(options.mode != "tokenize" || options.precision.precision == "fp32", ErrorCode::kUsage,
+              "--precision is for --mode infer, train and start, got --mode tokenize");
   if (options.mode == "infer") return run_model(options, MeasureMode::kInfer);
   if (options.mode == "train") return run_model(options, MeasureMode::kTrain);
   if (options.mode == "tokenize") return run_tokenizer(options);
@@ -117,7 +121,7 @@ std::function<void()> setup_bench(CLI::App& app) {
   app.add_option("--length", options->length, "tokens of each row")->capture_default_str();
   app.add_option("--lengths", options->lengths, "file of row lengths, one a line, instead of --length");
   app.add_option("--runs", options->runs, "timed passes, after one untimed")->capture_default_str();
-  options->precision.add(app);
+  options->precision.add(app, "fp32; int8 with --mode infer and start; bf16 with --mode train");
   app.add_flag("--gradient-checkpointing", options->gradient_checkpointing, "with --mode train: as finetune's");
   app.add_flag("--lean", options->lean, "with --mode train: all of finetune's options that save memory");
   app.add_option("--input", options->input, "with --mode tokenize: a text a line");

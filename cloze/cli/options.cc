@@ -38,14 +38,15 @@ void TableFlags::add(CLI::App& app, Labels labels, const char* invalid) {
   app.add_option("--invalid-utf8", invalid_utf8, "bytes that are not UTF-8: refuse or replace")->capture_default_str();
 }
 
-void PrecisionFlag::add(CLI::App& app) {
-  app.add_option("--precision", precision, "of the encoder's products: fp32, or int8 (faster, a little less exact)")
-      ->capture_default_str();
+void PrecisionFlag::add(CLI::App& app, const std::string& help) {
+  app.add_option("--precision", precision, "of the encoder's products: " + help)->capture_default_str();
 }
 
 Precision PrecisionFlag::resolve() const {
   if (precision == "fp32") return Precision::kF32;
   if (precision == "int8") return Precision::kInt8;
+  CLOZE_CHECK(precision != "bf16", ErrorCode::kUsage,
+              "--precision bf16 is for training (finetune, bench --mode train); a trained model takes fp32 or int8");
   fail(ErrorCode::kUsage, "--precision must be fp32 or int8, got \"{}\"{}", precision,
        did_you_mean(precision, {"fp32", "int8"}));
 }

@@ -44,8 +44,8 @@ struct LengthFlags {
 /// --precision of commands that run a trained model.
 struct PrecisionFlag {
   std::string precision = "fp32";
-  void add(CLI::App& app);
-  /// Errors: kUsage.
+  void add(CLI::App& app, const std::string& help = "fp32, or int8 (faster, a little less exact)");
+  /// Of inference. Errors: kUsage.
   Precision resolve() const;
 };
 

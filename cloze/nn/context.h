@@ -19,10 +19,13 @@ class ForwardContext {
  public:
   /// Evaluation and prediction: no dropout.
   ForwardContext() = default;
-  /// One training pass; `pass` counts forward passes of the run, so that each has its own masks.
-  static ForwardContext training(uint64_t seed, uint64_t pass, Activations activations = Activations::kKept) {
+  /// One training pass; `pass` counts forward passes of the run, so that each has its own masks. `precision` is that of
+  /// the encoder's products, kF32 or kBF16.
+  static ForwardContext training(uint64_t seed, uint64_t pass, Activations activations = Activations::kKept,
+                                 Precision precision = Precision::kF32) {
     ForwardContext context;
     context.activations_ = activations;
+    context.precision_ = precision;
     context.training_ = true;
     const auto words = philox(seed, static_cast<uint32_t>(RandomStream::kDropout), 0xFFFFFFFFu, pass);
     context.key_ = uint64_t{words[0]} << 32 | words[1];
@@ -37,7 +40,11 @@ class ForwardContext {
   }
   Activations activations() const { return activations_; }
 
+  /// Of the encoder's products where gradients are recorded.
+  Precision precision() const { return precision_; }
+
  private:
+  Precision precision_ = Precision::kF32;
   bool training_ = false;
   Activations activations_ = Activations::kKept;
   uint64_t key_ = 0;

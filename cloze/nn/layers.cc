@@ -6,8 +6,8 @@ Linear::Linear(const std::string& name, int64_t inputs, int64_t outputs)
     : weight_{name + ".weight", {outputs, inputs}, Init::kNormal, Decay::kYes, {}},
       bias_{name + ".bias", {outputs}, Init::kZeros, Decay::kNo, {}} {}
 
-Var Linear::forward(const Var& x, Activation activation) const {
-  return linear(x, weight_.var, bias_.var, activation, prepared_.get());
+Var Linear::forward(const Var& x, Activation activation, Precision training) const {
+  return linear(x, weight_.var, bias_.var, activation, prepared_.get(), training);
 }
 
 void Linear::collect(ParameterList& list) {
@@ -68,37 +68,43 @@ EncoderLayer::Dropouts EncoderLayer::next_dropouts(ForwardContext& context) cons
   return {attention, first, context.next_dropout(sizes_.hidden_dropout)};
 }
 
-Var EncoderLayer::after_attention(const Var& mixed, const Var& x, const Dropouts& dropouts) const {
-  const Var attended = attention_norm_.forward(attention_output_.forward(mixed), x, dropouts.first);  // [T,H]
-  const Var wide = up_.forward(attended, sizes_.activation);                                          // [T,F]
-  return output_norm_.forward(down_.forward(wide), attended, dropouts.second);                        // [T,H]
+Var EncoderLayer::after_attention(const Var& mixed, const Var& x, const Dropouts& dropouts, Precision training) const {
+  const Var projected = attention_output_.forward(mixed, Activation::kNone, training);  // [T,H]
+  const Var attended = attention_norm_.forward(projected, x, dropouts.first);           // [T,H]
+  const Var wide = up_.forward(attended, sizes_.activation, training);                  // [T,F]
+  const Var narrow = down_.forward(wide, Activation::kNone, training);                  // [T,H]
+  return output_norm_.forward(narrow, attended, dropouts.second);
 }
 
 Var EncoderLayer::forward(const Var& x, const Tensor& offsets, ForwardContext& context) const {
   const Dropouts dropouts = next_dropouts(context);
-  if (context.activations() == Activations::kKept) return forward_with(dropouts, x, offsets);
+  const Precision training = context.precision();
+  if (context.activations() == Activations::kKept) return forward_with(dropouts, x, offsets, training);
   // A copy of the layer shares its parameters, and the tape may outlive this one.
-  return recomputed(
-      x, [layer = *this, dropouts, offsets](const Var& again) { return layer.forward_with(dropouts, again, offsets); });
+  return recomputed(x, [layer = *this, dropouts, offsets, training](const Var& again) {
+    return layer.forward_with(dropouts, again, offsets, training);
+  });
 }
 
-Var EncoderLayer::forward_with(const Dropouts& dropouts, const Var& x, const Tensor& offsets) const {
+Var EncoderLayer::forward_with(const Dropouts& dropouts, const Var& x, const Tensor& offsets,
+                               Precision training) const {
   const int64_t H = sizes_.hidden;
   const Var qkv = linear_group(x, {query_.weight(), key_.weight(), value_.weight()},
-                               {query_.bias(), key_.bias(), value_.bias()}, qkv_.get());  // [T,3H]
+                               {query_.bias(), key_.bias(), value_.bias()}, qkv_.get(), training);  // [T,3H]
   const Var mixed = attention({qkv, 0}, {qkv, H}, {qkv, 2 * H}, H, offsets, {}, sizes_.heads, dropouts.attention);
-  return after_attention(mixed, x, dropouts);
+  return after_attention(mixed, x, dropouts, training);
 }
 
 Var EncoderLayer::forward_at(const PickedRows& picked, const Var& x, const Tensor& offsets,
                              ForwardContext& context) const {
   const Dropouts dropouts = next_dropouts(context);
   const int64_t H = sizes_.hidden;
-  const Var rows = gather_rows(x, picked.rows);                                                               // [R,H]
-  const Var q = query_.forward(rows);                                                                         // [R,H]
-  const Var kv = linear_group(x, {key_.weight(), value_.weight()}, {key_.bias(), value_.bias()}, kv_.get());  // [T,2H]
+  const Var rows = gather_rows(x, picked.rows);                                // [R,H]
+  const Var q = query_.forward(rows, Activation::kNone, context.precision());  // [R,H]
+  const Var kv = linear_group(x, {key_.weight(), value_.weight()}, {key_.bias(), value_.bias()}, kv_.get(),
+                              context.precision());  // [T,2H]
   const Var mixed = attention({q, 0}, {kv, 0}, {kv, H}, H, offsets, picked.offsets, sizes_.heads, dropouts.attention);
-  return after_attention(mixed, rows, dropouts);
+  return after_attention(mixed, rows, dropouts, context.precision());
 }
 
 void EncoderLayer::collect(ParameterList& list) {

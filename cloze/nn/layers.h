@@ -15,7 +15,8 @@ namespace cloze {
 class Linear {
  public:
   Linear(const std::string& name, int64_t inputs, int64_t outputs);
-  Var forward(const Var& x, Activation activation = Activation::kNone) const;
+  /// `training` is the precision of the products where gradients are recorded.
+  Var forward(const Var& x, Activation activation = Activation::kNone, Precision training = Precision::kF32) const;
   void collect(ParameterList& list);
   /// Makes the backend's own form of the weight, for inference. The weight must not change until thaw().
   void freeze(Precision precision = Precision::kF32);
@@ -86,8 +87,8 @@ class EncoderLayer {
     Dropout attention, first, second;
   };
   Dropouts next_dropouts(ForwardContext& context) const;
-  Var forward_with(const Dropouts& dropouts, const Var& x, const Tensor& offsets) const;
-  Var after_attention(const Var& mixed, const Var& x, const Dropouts& dropouts) const;
+  Var forward_with(const Dropouts& dropouts, const Var& x, const Tensor& offsets, Precision training) const;
+  Var after_attention(const Var& mixed, const Var& x, const Dropouts& dropouts, Precision training) const;
 
   EncoderSizes sizes_;
   std::shared_ptr<PreparedWeight> qkv_, kv_;  ///< query, key and value in one, key and value in one

@@ -5,6 +5,8 @@
 namespace cloze {
 
 std::unique_ptr<PreparedWeight> prepare_weight(const Tensor& weight, Precision precision) {
+  CLOZE_CHECK(precision != Precision::kBF16, ErrorCode::kValue,
+              "bf16 is a precision of training: prepare a weight for inference in kF32 or kInt8");
   return backend().prepare(weight, precision);
 }
 
@@ -35,7 +37,8 @@ Tensor join(const std::vector<Var>& parts) {
 }  // namespace
 
 // Backward: dpre = dy * activation'(pre); dx = dpre W; dW = dpre^T x; db = sum_T dpre.
-Var linear(const Var& x, const Var& weight, const Var& bias, Activation activation, const PreparedWeight* prepared) {
+Var linear(const Var& x, const Var& weight, const Var& bias, Activation activation, const PreparedWeight* prepared,
+           Precision training) {
   const Shape &xs = x.value().shape(), &ws = weight.value().shape();
   CLOZE_CHECK(xs.rank() == 2 && ws.rank() == 2 && xs[1] == ws[1], ErrorCode::kShape,
               "[linear] x must be [T,K] and weight [M,K], got {} and {}", xs, ws);
@@ -51,7 +54,8 @@ Var linear(const Var& x, const Var& weight, const Var& bias, Activation activati
                     .activation = activation,
                     .prepared = record ? nullptr : prepared,
                     .pre = pre,
-                    .y = y});
+                    .y = y,
+                    .precision = record ? training : Precision::kF32});
   if (!record) return Var(y);
   return Var::from_op(y, {x, weight, bias}, [=](const Tensor& dy) {
     const Tensor dx = wanted(x, dtype), dweight = wanted(weight, dtype), dbias = wanted(bias, dtype);
@@ -62,7 +66,8 @@ Var linear(const Var& x, const Var& weight, const Var& bias, Activation activati
                                .activation = activation,
                                .dx = dx,
                                .dweight = dweight,
-                               .dbias = dbias});
+                               .dbias = dbias,
+                               .precision = training});
     x.add_grad(dx);
     weight.add_grad(dweight);
     bias.add_grad(dbias);
@@ -75,7 +80,7 @@ Tensor joined_rows(const std::vector<Var>& weights) {
 
 // Backward: that of linear with the joined weight; each weight's gradient is its rows of dW.
 Var linear_group(const Var& x, const std::vector<Var>& weights, const std::vector<Var>& biases,
-                 const PreparedWeight* prepared) {
+                 const PreparedWeight* prepared, Precision training) {
   const Shape& xs = x.value().shape();
   CLOZE_CHECK(!weights.empty() && weights.size() == biases.size() && xs.rank() == 2, ErrorCode::kShape,
               "[linear_group] x must be [T,K] with as many weights as biases, got {}, {} and {}", xs, weights.size(),
@@ -100,7 +105,8 @@ Var linear_group(const Var& x, const std::vector<Var>& weights, const std::vecto
                     .activation = Activation::kNone,
                     .prepared = prepared,
                     .pre = {},
-                    .y = y});
+                    .y = y,
+                    .precision = record ? training : Precision::kF32});
   if (!record) return Var(y);
   return Var::from_op(y, inputs, [=](const Tensor& dy) {
     const auto any_wanted = [](const std::vector<Var>& parts) {
@@ -116,7 +122,8 @@ Var linear_group(const Var& x, const std::vector<Var>& weights, const std::vecto
                                .activation = Activation::kNone,
                                .dx = dx,
                                .dweight = dweight,
-                               .dbias = dbias});
+                               .dbias = dbias,
+                               .precision = training});
     x.add_grad(dx);
     int64_t row = 0;
     for (size_t i = 0; i < weights.size(); ++i) {

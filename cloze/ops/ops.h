@@ -10,16 +10,17 @@
 namespace cloze {
 
 /// activation(x[T,K] weight[M,K]^T + bias[M]) -> [T,M]. `bias` may be undefined. `prepared`, if not null, is the
-/// backend's form of `weight` and is used where no gradient is recorded.
+/// backend's form of `weight` and is used where no gradient is recorded; `training`, kF32 or kBF16, is the precision of
+/// forward and backward products where one is.
 Var linear(const Var& x, const Var& weight, const Var& bias, Activation activation = Activation::kNone,
-           const PreparedWeight* prepared = nullptr);
+           const PreparedWeight* prepared = nullptr, Precision training = Precision::kF32);
 
 /// The backend's own form of weight[M,K] for `linear`, or null; it must be made anew when the weight changes.
 std::unique_ptr<PreparedWeight> prepare_weight(const Tensor& weight, Precision precision = Precision::kF32);
 
 /// Several linear layers of one input side by side: x[T,K] and weights [M_i,K], biases [M_i] -> [T, sum M_i].
 Var linear_group(const Var& x, const std::vector<Var>& weights, const std::vector<Var>& biases,
-                 const PreparedWeight* prepared = nullptr);
+                 const PreparedWeight* prepared = nullptr, Precision training = Precision::kF32);
 /// The rows of all weights in one tensor, as linear_group wants it prepared.
 Tensor joined_rows(const std::vector<Var>& weights);
 

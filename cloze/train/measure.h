@@ -20,7 +20,7 @@ struct MeasureOptions {
   std::vector<int64_t> lengths;           ///< tokens of each row, in order
   int64_t batch = 8;                      ///< rows a forward pass
   int64_t runs = 5;                       ///< timed passes, after one untimed
-  Precision precision = Precision::kF32;  ///< of inference
+  Precision precision = Precision::kF32;  ///< kInt8: inference; kBF16: training
   Activations activations = Activations::kKept;
   MomentType moments = MomentType::kAsParameter;
 };

@@ -1,6 +1,7 @@
 #include "cloze/train/options.h"
 
 #include "cloze/base/error.h"
+#include "cloze/base/suggest.h"
 #include "cloze/optim/adamw.h"
 #include "cloze/optim/schedule.h"
 #include "cloze/train/sampler.h"
@@ -27,6 +28,16 @@ void TrainOptions::check() const {
   parse_decline(schedule);
   parse_batching(batching);
   parse_moment_type(optimizer_state);
+  parse_training_precision(precision);
+}
+
+Precision parse_training_precision(const std::string& name) {
+  if (name == "fp32") return Precision::kF32;
+  if (name == "bf16") return Precision::kBF16;
+  CLOZE_CHECK(name != "int8", ErrorCode::kUsage,
+              "--precision int8 is for trained models (evaluate, predict); training takes fp32 or bf16");
+  fail(ErrorCode::kUsage, "--precision of training must be fp32 or bf16, got \"{}\"{}", name,
+       did_you_mean(name, {"fp32", "bf16"}));
 }
 
 }  // namespace cloze

@@ -34,7 +34,8 @@ class Run {
         stop_(stop),
         optimizer_(task.parameters(),
                    {.weight_decay = options.weight_decay, .moments = parse_moment_type(options.optimizer_state)}),
-        metric_(options.save_best.empty() ? task.headline_metric() : options.save_best) {
+        metric_(options.save_best.empty() ? task.headline_metric() : options.save_best),
+        precision_(parse_training_precision(options.precision)) {
     total_steps_ = total_steps(task, options);
     steps_per_epoch_ = total_steps_ / options.epochs;
     schedule_ = {
@@ -107,7 +108,7 @@ class Run {
       const uint64_t pass = static_cast<uint64_t>(state_.step) * static_cast<uint64_t>(options_.gradient_accumulation) +
                             static_cast<uint64_t>((begin - first) / options_.batch_size);
       ForwardContext context =
-          ForwardContext::training(static_cast<uint64_t>(options_.seed), pass, options_.activations());
+          ForwardContext::training(static_cast<uint64_t>(options_.seed), pass, options_.activations(), precision_);
       ProfilePhase phase("forward");
       const Var value = task_.loss(rows, context);
       // Passes weigh as their rows do, so that accumulation makes no difference, also where the last pass is shorter.
@@ -209,6 +210,7 @@ class Run {
   const std::atomic<bool>& stop_;
   AdamW optimizer_;
   std::string metric_;
+  Precision precision_;
   Schedule schedule_{};
   RunState state_;
   int64_t steps_per_epoch_ = 1, total_steps_ = 1, epoch_ = -1;

@@ -163,6 +163,27 @@ TEST(Trainer, ResumeRefusesAnotherConfiguration) {
   }
 }
 
+TEST(Trainer, Bf16LearnsAsF32AndRepeats) {
+  const Folder folder;
+  TrainOptions o = options();
+  o.epochs = 6;
+  o.learning_rate = 4e-3;
+  Listener exact, rounded, again;
+  run(folder / "fp32", Start::kFresh, exact, o);
+  o.precision = "bf16";
+  run(folder / "bf16", Start::kFresh, rounded, o);
+  run(folder / "again", Start::kFresh, again, o);
+  const std::string kept = read_file(folder / "bf16" / "model.safetensors");
+  EXPECT_NE(kept, read_file(folder / "fp32" / "model.safetensors"));
+  EXPECT_EQ(kept, read_file(folder / "again" / "model.safetensors"));
+  ASSERT_EQ(rounded.evaluations.size(), exact.evaluations.size());
+  for (size_t i = 0; i < exact.evaluations.size(); ++i)
+    EXPECT_NEAR(rounded.evaluations[i].train_loss, exact.evaluations[i].train_loss, 0.05) << i;
+  EXPECT_LT(rounded.evaluations.back().train_loss, rounded.evaluations.front().train_loss - 0.2);
+  o.precision = "int8";
+  EXPECT_THROW(o.check(), Error);
+}
+
 TEST(Trainer, KeepsTheBestWeights) {
   const Folder folder;
   TrainOptions o = options();

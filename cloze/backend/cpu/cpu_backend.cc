@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "cloze/backend/cpu/gemm.h"
+#include "cloze/backend/cpu/gemm_bf16.h"
 #include "cloze/backend/cpu/gemm_int8.h"
 #include "cloze/backend/cpu/kernels.h"
 #include "cloze/backend/ref/ref_backend.h"
@@ -35,6 +36,16 @@ class CpuBackend : public RefBackend {
       return cpu::multiply_int8(args.x.data<float>(), args.x.shape()[0],
                                 static_cast<const cpu::PackedInt8&>(*args.prepared), data_or_null(args.bias),
                                 args.activation, args.y.data<float>());
+    if (args.precision == Precision::kBF16) {
+      if (cpu::has_bf16())
+        return cpu::multiply_bf16(args.x, args.weight, data_or_null(args.bias), args.activation, data_or_null(args.pre),
+                                  args.y.data<float>());
+      LinearArgs same = args;
+      same.x = cpu::round_to_bf16(args.x);
+      same.weight = cpu::round_to_bf16(args.weight);
+      same.precision = Precision::kF32;
+      return linear(same);
+    }
     const auto* packed = static_cast<const cpu::PackedMatrix*>(args.prepared);
     cpu::PackedMatrix fresh;
     if (packed == nullptr) {
@@ -47,7 +58,7 @@ class CpuBackend : public RefBackend {
 
   void linear_backward(const LinearBackwardArgs& args) const override {
     if (!is_f32(args.dy)) return RefBackend::linear_backward(args);
-    const int64_t tokens = args.dy.shape()[0], outputs = args.dy.shape()[1], inputs = args.weight.shape()[1];
+    const int64_t tokens = args.dy.shape()[0], outputs = args.dy.shape()[1];
     Tensor dpre = args.dy;
     if (args.activation != Activation::kNone) {
       dpre = Tensor(args.dy.shape(), DType::kF32);
@@ -55,14 +66,12 @@ class CpuBackend : public RefBackend {
                                dpre.data<float>());
     }
     if (args.dbias.defined()) cpu::column_sums(dpre.data<float>(), tokens, outputs, args.dbias.data<float>());
-    if (args.dweight.defined()) {
-      const cpu::PackedMatrix x = cpu::pack_plain(args.x.data<float>(), tokens, inputs);
-      cpu::multiply_transposed(dpre.data<float>(), outputs, x, args.dweight.data<float>());
-    }
-    if (args.dx.defined()) {
-      const cpu::PackedMatrix weight = cpu::pack_plain(args.weight.data<float>(), outputs, inputs);
-      cpu::multiply(dpre.data<float>(), tokens, weight, nullptr, Activation::kNone, nullptr, args.dx.data<float>());
-    }
+    if (args.precision != Precision::kBF16) return linear_gradients(args.x, args.weight, dpre, args.dx, args.dweight);
+    if (!cpu::has_bf16())
+      return linear_gradients(cpu::round_to_bf16(args.x), cpu::round_to_bf16(args.weight), cpu::round_to_bf16(dpre),
+                              args.dx, args.dweight);
+    if (args.dweight.defined()) cpu::multiply_bf16_transposed(dpre, args.x, args.dweight.data<float>());
+    if (args.dx.defined()) cpu::multiply_bf16_plain(dpre, args.weight, args.dx.data<float>());
   }
 
   void attention(const AttentionArgs& args) const override {
@@ -119,6 +128,18 @@ class CpuBackend : public RefBackend {
   }
 
  private:
+  /// dx = dpre weight and dweight = dpre^T x, where wanted.
+  static void linear_gradients(const Tensor& x, const Tensor& weight, const Tensor& dpre, const Tensor& dx,
+                               const Tensor& dweight) {
+    const int64_t tokens = dpre.shape()[0], outputs = dpre.shape()[1], inputs = weight.shape()[1];
+    if (dweight.defined())
+      cpu::multiply_transposed(dpre.data<float>(), outputs, cpu::pack_plain(x.data<float>(), tokens, inputs),
+                               dweight.data<float>());
+    if (dx.defined())
+      cpu::multiply(dpre.data<float>(), tokens, cpu::pack_plain(weight.data<float>(), outputs, inputs), nullptr,
+                    Activation::kNone, nullptr, dx.data<float>());
+  }
+
   /// table[rows[t]] += dy[t]: each worker serves its own rows of the table, each row in token order.
   static void scatter(const Tensor& rows, const Tensor& dy, const Tensor& table) {
     if (!table.defined()) return;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "cloze/backend/bf16.h"
 #include "cloze/backend/int8.h"
 #include "cloze/backend/ref/activation.h"
 #include "cloze/backend/ref/dispatch.h"
@@ -10,6 +11,13 @@ namespace cloze {
 namespace {
 
 using namespace ref;
+
+/// A copy of an f32 tensor, rounded as bf16.h says.
+Tensor rounded(const Tensor& x) {
+  const Tensor copy(x.shape(), DType::kF32);
+  std::ranges::transform(x.values<float>(), copy.data<float>(), round_bf16);
+  return copy;
+}
 
 template <class Real>
 void linear_of(const LinearArgs& a) {
@@ -62,8 +70,11 @@ Tensor gradient_before_activation(const LinearBackwardArgs& a) {
 template <class Real>
 void linear_backward_of(const LinearBackwardArgs& a) {
   const int64_t T = a.x.shape()[0], K = a.x.shape()[1], M = a.weight.shape()[0];
-  const Tensor gradient = gradient_before_activation<Real>(a);
-  const Real *x = a.x.data<Real>(), *weight = a.weight.data<Real>(), *dpre = gradient.data<Real>();
+  const Tensor exact = gradient_before_activation<Real>(a);
+  const bool bf16 = a.precision == Precision::kBF16 && std::is_same_v<Real, float>;
+  const Tensor gradient = bf16 ? rounded(exact) : exact;
+  const Tensor inputs = bf16 ? rounded(a.x) : a.x, factors = bf16 ? rounded(a.weight) : a.weight;
+  const Real *x = inputs.data<Real>(), *weight = factors.data<Real>(), *dpre = gradient.data<Real>();
   Real *dx = data_or_null<Real>(a.dx), *dweight = data_or_null<Real>(a.dweight), *dbias = data_or_null<Real>(a.dbias);
   for (const Tensor& output : {a.dx, a.dweight, a.dbias})
     if (output.defined()) output.set_zero();
@@ -72,7 +83,7 @@ void linear_backward_of(const LinearBackwardArgs& a) {
       const Real d = dpre[t * M + m];
       if (dx != nullptr) add_scaled(d, weight + m * K, dx + t * K, K);
       if (dweight != nullptr) add_scaled(d, x + t * K, dweight + m * K, K);
-      if (dbias != nullptr) dbias[m] += d;
+      if (dbias != nullptr) dbias[m] += exact.data<Real>()[t * M + m];
     }
   }
 }
@@ -80,12 +91,18 @@ void linear_backward_of(const LinearBackwardArgs& a) {
 }  // namespace
 
 std::unique_ptr<PreparedWeight> RefBackend::prepare(const Tensor& weight, Precision precision) const {
-  if (precision == Precision::kF32) return nullptr;
+  if (precision != Precision::kInt8) return nullptr;
   return std::make_unique<Int8Weight>(quantize_weight(weight));
 }
 
 void RefBackend::linear(const LinearArgs& a) const {
   if (a.prepared != nullptr) return linear_int8(a, static_cast<const Int8Weight&>(*a.prepared));
+  if (a.precision == Precision::kBF16 && a.x.dtype() == DType::kF32) {
+    LinearArgs same = a;
+    same.x = rounded(a.x);
+    same.weight = rounded(a.weight);
+    return linear_of<float>(same);
+  }
   for_float(a.x.dtype(), [&](auto zero) { linear_of<decltype(zero)>(a); });
 }
 
