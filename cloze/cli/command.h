@@ -20,6 +20,7 @@ struct Command {
 std::span<const Command> commands();
 
 std::function<void()> setup_tokenize(CLI::App& app);
+std::function<void()> setup_pretrain(CLI::App& app);
 std::function<void()> setup_finetune(CLI::App& app);
 std::function<void()> setup_evaluate(CLI::App& app);
 std::function<void()> setup_predict(CLI::App& app);

@@ -4,6 +4,7 @@ namespace cloze::cli {
 namespace {
 
 constexpr Command kCommands[] = {
+    {"pretrain", "train a model on text without labels: masked words and next sentence", setup_pretrain},
     {"finetune", "train a model for a task on a labelled file", setup_finetune},
     {"evaluate", "metrics of a trained model on a labelled file", setup_evaluate},
     {"predict", "answer rows with a trained model, one JSON object a row", setup_predict},

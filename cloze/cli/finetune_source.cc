@@ -1,28 +1,8 @@
 #include "cloze/cli/finetune_source.h"
 
-#include <algorithm>
-
-#include "cloze/cli/memory.h"
+#include "cloze/cli/scratch_model.h"
 
 namespace cloze::cli {
-namespace {
-
-BertConfig scratch_config(const Source& source) {
-  BertConfig config = BertConfig::preset(source.size.empty() ? "tiny" : source.size);
-  if (source.layers > 0) config.num_hidden_layers = source.layers;
-  if (source.hidden > 0) {
-    config.hidden_size = source.hidden;
-    config.intermediate_size = 4 * source.hidden;
-    config.num_attention_heads = std::max<int64_t>(1, source.hidden / 64);
-  }
-  if (source.heads > 0) config.num_attention_heads = source.heads;
-  config = BertConfig::from_json(config.to_json(), "the model asked for");  // the same checks as for a file
-  check_memory(config);
-  return config;
-}
-
-}  // namespace
-
 TrainingSource resolve(const Source& s, const TableFlags& table, int64_t seed) {
   CLOZE_CHECK(!s.task.empty() && !s.train.empty(), ErrorCode::kUsage, "--task, --train and --output are needed");
   CLOZE_CHECK(s.from_scratch == s.model.empty(), ErrorCode::kUsage, "{}",
@@ -34,9 +14,7 @@ TrainingSource resolve(const Source& s, const TableFlags& table, int64_t seed) {
                   (s.vocab.empty() && s.size.empty() && s.layers == 0 && s.hidden == 0 && s.heads == 0 && !s.cased),
               ErrorCode::kUsage,
               "--vocab, --cased, --size, --layers, --hidden and --heads go with --from-scratch only");
-  for (const int64_t size : {s.layers, s.hidden, s.heads, s.max_length})
-    CLOZE_CHECK(size >= 0, ErrorCode::kUsage,
-                "--layers, --hidden, --heads and --max-length must not be negative, got {}", size);
+  CLOZE_CHECK(s.max_length >= 0, ErrorCode::kUsage, "--max-length must not be negative, got {}", s.max_length);
   CLOZE_CHECK(s.dropout < 1 && s.label_smoothing >= 0 && s.label_smoothing < 1, ErrorCode::kUsage,
               "--dropout and --label-smoothing must be below 1, got {} and {}", s.dropout, s.label_smoothing);
   // Before the aggregate: g++ 12 destroys members that it never made when an initialiser throws.
@@ -53,7 +31,7 @@ TrainingSource resolve(const Source& s, const TableFlags& table, int64_t seed) {
                         .class_weights = s.class_weights,
                         .dropout = s.dropout,
                         .seed = static_cast<uint64_t>(seed)};
-  if (s.from_scratch) source.scratch_config = scratch_config(s);
+  if (s.from_scratch) source.scratch_config = scratch_config({s.size, s.layers, s.hidden, s.heads, 0});
   return source;
 }
 

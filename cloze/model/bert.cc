@@ -52,14 +52,18 @@ Var Bert::pooled(const Var& hidden, const RaggedBatch& batch) const {
   return pool(gather_rows(hidden, batch.first_tokens()));
 }
 
-Var Bert::pooled_only(const RaggedBatch& batch, ForwardContext& context) const {
+Var Bert::forward_at(const RaggedBatch& batch, const PickedRows& picked, ForwardContext& context) const {
   check_lengths(batch);
   Var x = embeddings_.forward(batch, context);  // [T,H]
   for (size_t i = 0; i + 1 < layers_.size(); ++i) x = layers_[i].forward(x, batch.offsets, context);
+  return layers_.back().forward_at(picked, x, batch.offsets, context);
+}
+
+Var Bert::pooled_only(const RaggedBatch& batch, ForwardContext& context) const {
   std::vector<int32_t> counts;
   for (int64_t b = 0; b <= batch.sequences(); ++b) counts.push_back(static_cast<int32_t>(b));
   const PickedRows first{batch.first_tokens(), Tensor::of(Shape({batch.sequences() + 1}), counts)};
-  return pool(layers_.back().forward_at(first, x, batch.offsets, context));
+  return pool(forward_at(batch, first, context));
 }
 
 void Bert::collect(ParameterList& list) {

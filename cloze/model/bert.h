@@ -19,10 +19,14 @@ class Bert {
   /// Hidden states of the last layer [T,H]. Errors: kValue where a sequence has no token or more than
   /// max_position_embeddings, or an id is outside the vocabulary.
   Var forward(const RaggedBatch& batch, ForwardContext& context) const;
+  /// forward(batch) at some rows alone [R,H], without the last layer's work for the others. Errors: as forward.
+  Var forward_at(const RaggedBatch& batch, const PickedRows& picked, ForwardContext& context) const;
   /// The layers alone, from embeddings [T,H].
   Var encode(const Var& embeddings, const Tensor& offsets, ForwardContext& context) const;
   /// tanh(W h + b) of each sequence's first token: [B,H]. Errors: kInternal without a pooler.
   Var pooled(const Var& hidden, const RaggedBatch& batch) const;
+  /// The same of hidden states at given rows: [R,H].
+  Var pool(const Var& first) const;
   /// pooled(forward(batch)), without the last layer's work for all other tokens, which nobody would read.
   Var pooled_only(const RaggedBatch& batch, ForwardContext& context) const;
 
@@ -39,7 +43,6 @@ class Bert {
 
  private:
   void check_lengths(const RaggedBatch& batch) const;
-  Var pool(const Var& first) const;
 
   BertConfig config_;
   Embeddings embeddings_;

@@ -50,9 +50,13 @@ LoadReport load_parameters(Weights& weights, const ParameterList& parameters, do
   return report;
 }
 
-void save_parameters(const ModelFiles& files, const ParameterList& parameters) {
+void save_parameters(const ModelFiles& files, const ParameterList& parameters, DType dtype) {
   std::vector<NamedTensor> tensors;
-  for (const Parameter* parameter : parameters) tensors.push_back({parameter->name, parameter->var.value()});
+  for (const Parameter* parameter : parameters) {
+    const Tensor& value = parameter->var.value();
+    const bool halve = dtype != DType::kF32 && value.dtype() == DType::kF32;
+    tensors.push_back({parameter->name, halve ? to_half(value, dtype) : value});
+  }
   write_safetensors(files.path(ModelFiles::kWeights), tensors);
 }
 

@@ -20,7 +20,8 @@ BertConfig load_config(const ModelFiles& files);
 LoadReport load_parameters(Weights& weights, const ParameterList& parameters, double initializer_range, uint64_t seed,
                            const std::function<bool(const std::string& name)>& may_initialise);
 
-/// Writes model.safetensors. Errors: kIo.
-void save_parameters(const ModelFiles& files, const ParameterList& parameters);
+/// Writes model.safetensors; F32 parameters as `dtype`, which is kF32 or a half-width float. Errors: kIo; those of
+/// to_half.
+void save_parameters(const ModelFiles& files, const ParameterList& parameters, DType dtype = DType::kF32);
 
 }  // namespace cloze

@@ -24,9 +24,12 @@ MaskedWordsHead::MaskedWordsHead(const BertConfig& config)
       norm_("cls.predictions.transform.LayerNorm", config.hidden_size, config.layer_norm_eps),
       bias_{"cls.predictions.bias", {config.vocab_size}, Init::kZeros, Decay::kNo, {}} {}
 
+Var MaskedWordsHead::transform(const Var& rows) const {
+  return norm_.forward(transform_.forward(rows, activation_));
+}
+
 Var MaskedWordsHead::forward(const Var& rows, const Var& word_embeddings) const {
-  const Var transformed = norm_.forward(transform_.forward(rows, activation_));  // [R,H]
-  return linear(transformed, word_embeddings, bias_.var);                        // [R,V]
+  return linear(transform(rows), word_embeddings, bias_.var);
 }
 
 void MaskedWordsHead::collect(ParameterList& list) {

@@ -46,6 +46,9 @@ class NextSentenceHead {
 class MaskedWordsHead {
  public:
   explicit MaskedWordsHead(const BertConfig& config);
+  /// Hidden states at the rows of interest [R,H] -> what is multiplied with the word embeddings [R,H].
+  Var transform(const Var& rows) const;
+  const Var& bias() const { return bias_.var; }  ///< [V]
   /// hidden states at the rows of interest [R,H], Bert::word_embeddings() [V,H] -> [R,V]
   Var forward(const Var& rows, const Var& word_embeddings) const;
   void collect(ParameterList& list);

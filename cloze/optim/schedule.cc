@@ -17,10 +17,10 @@ Decline parse_decline(const std::string& name) {
        did_you_mean(name, {"constant", "linear", "cosine"}));
 }
 
-double Schedule::rate(int64_t step) const {
-  if (step < warmup_steps) return peak * static_cast<double>(step + 1) / static_cast<double>(warmup_steps);
-  const int64_t span = std::max<int64_t>(1, total_steps - warmup_steps);
-  const double progress = std::clamp(static_cast<double>(step - warmup_steps) / static_cast<double>(span), 0.0, 1.0);
+namespace {
+
+double declined(double peak, Decline decline, double progress) {
+  progress = std::clamp(progress, 0.0, 1.0);
   switch (decline) {
     case Decline::kConstant:
       return peak;
@@ -30,6 +30,19 @@ double Schedule::rate(int64_t step) const {
       return peak * 0.5 * (1.0 + std::cos(std::numbers::pi * progress));
   }
   return peak;
+}
+
+}  // namespace
+
+double Schedule::rate(int64_t step) const {
+  if (step < warmup_steps) return peak * static_cast<double>(step + 1) / static_cast<double>(warmup_steps);
+  const int64_t span = std::max<int64_t>(1, total_steps - warmup_steps);
+  return declined(peak, decline, static_cast<double>(step - warmup_steps) / static_cast<double>(span));
+}
+
+double rate_at(double peak, double warmup, Decline decline, double share) {
+  if (share < warmup) return peak * share / warmup;
+  return declined(peak, decline, (share - warmup) / std::max(1.0 - warmup, 1e-9));
 }
 
 }  // namespace cloze

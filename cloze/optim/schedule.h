@@ -21,4 +21,7 @@ struct Schedule {
   double rate(int64_t step) const;
 };
 
+/// The same over a share of the run's time instead of its steps: rises for `warmup` (a share), then declines to 0 at 1.
+double rate_at(double peak, double warmup, Decline decline, double share);
+
 }  // namespace cloze

@@ -39,6 +39,13 @@ class TrainingTask {
   virtual ~TrainingTask() = default;
   virtual ParameterList parameters() = 0;
   virtual int64_t rows() const = 0;
+  /// True where rows are numbers of an endless sequence that is taken in its order; rows() is then what counts as an
+  /// epoch.
+  virtual bool endless() const { return false; }
+  /// Sums over the passes since they were last set to 0, which training_metrics() reads: a run keeps them over a stop.
+  virtual std::span<double> training_sums() { return {}; }
+  /// What the passes since then showed beside the loss, e.g. {"mlm_accuracy", 0.31}.
+  virtual MetricList training_metrics() const { return {}; }
   /// Tokens of training row `row`, for throughput.
   virtual int64_t tokens(int64_t row) const = 0;
   /// How much a training row counts in the loss.

@@ -70,4 +70,8 @@ class Tensor {
 /// Errors: kUnsupported for integer sources.
 Tensor to_float(const Tensor& source, DType dtype);
 
+/// An F32 tensor in half the width, kF16 or kBF16, rounded to the nearest, ties to even. Errors: kUnsupported for other
+/// types; kValue where a finite element is too large for F16 (65520 and more).
+Tensor to_half(const Tensor& source, DType dtype);
+
 }  // namespace cloze

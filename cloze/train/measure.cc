@@ -101,7 +101,7 @@ Measurement measure(const MeasureOptions& options) {
     uint64_t pass = 0;
     seconds = time_runs(options.runs, [&] {
       for (const Feed& feed : feeds) {
-          ForwardContext context = ForwardContext::training(1, pass++, options.activations, options.precision);
+        ForwardContext context = ForwardContext::training(1, pass++, options.activations, options.precision);
         ProfilePhase part("forward");
         const Var loss = cross_entropy(logits(feed, context), feed.targets);
         part.next("backward");

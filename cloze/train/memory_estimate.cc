@@ -21,7 +21,11 @@ MemoryEstimate estimate_memory(TrainingTask& task, const TrainOptions& options) 
   const int64_t weights = count_elements(task.parameters()) * static_cast<int64_t>(sizeof(float));
   estimate.parameters = weights;
   estimate.moments = parse_moment_type(options.optimizer_state) == MomentType::kBF16 ? weights : 2 * weights;
-  const std::vector<int64_t> order = epoch_order(task, options, 0);
+  std::vector<int64_t> order;
+  if (task.endless())
+    order.assign(static_cast<size_t>(options.batch_size), 0);
+  else
+    order = epoch_order(task, options, 0);
   const size_t batch = static_cast<size_t>(options.batch_size);
   int64_t tokens_in_all = 0;
   for (size_t begin = 0; begin < order.size(); begin += batch) {
@@ -32,7 +36,8 @@ MemoryEstimate estimate_memory(TrainingTask& task, const TrainOptions& options) 
   }
   estimate.gradients = task.gradient_bytes(estimate.largest_batch_tokens * options.gradient_accumulation);
   estimate.activations = task.activation_bytes(estimate.largest_batch_tokens, options.activations());
-  constexpr int64_t kRowBytes = 100;  // two vectors and what the heap adds
+  constexpr int64_t kRowBytes = 100;    // two vectors and what the heap adds
+  if (task.endless()) return estimate;  // its rows are made as they are needed
   estimate.rows = tokens_in_all * 2 * static_cast<int64_t>(sizeof(int32_t)) + task.rows() * kRowBytes;
   return estimate;
 }

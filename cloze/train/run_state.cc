@@ -1,5 +1,7 @@
 #include "cloze/train/run_state.h"
 
+#include <sstream>
+
 #include "cloze/base/fields.h"
 #include "cloze/io/safetensors.h"
 
@@ -39,11 +41,15 @@ void save_run_state(const ModelFiles& files, const RunState& state, const Json& 
     tensors.push_back({"optimizer.m." + parameter.name, optimizer.first_moment(i)});
     tensors.push_back({"optimizer.v." + parameter.name, optimizer.second_moment(i)});
   }
+  std::string sums;
+  for (const double sum : state.sums) sums += hex_of(sum) + " ";
   write_safetensors(files.path(kResumeFile), tensors,
                     {{"run", run.dump(-1, ' ', false, Json::error_handler_t::replace)},
                      {"step", std::to_string(state.step)},
                      {"loss_sum", hex_of(state.loss_sum)},
                      {"loss_steps", std::to_string(state.loss_steps)},
+                     {"sums", sums},
+                     {"seconds", hex_of(state.seconds)},
                      {"best_step", std::to_string(state.best_step)},
                      {"best_value", hex_of(state.best_value)},
                      {"since_best", std::to_string(state.since_best)},
@@ -68,13 +74,13 @@ RunState load_run_state(const ModelFiles& files, const Json& run, int64_t total_
                 path.string(), key);
     return value.get<int64_t>();
   };
-  const auto number = [&](const char* key) {
-    const std::string& digits = text(key);
+  const auto parsed = [&](const char* key, const std::string& digits) {
     char* end = nullptr;
     const double value = std::strtod(digits.c_str(), &end);
     CLOZE_CHECK(!digits.empty() && *end == '\0', ErrorCode::kFormat, "{}: \"{}\" is not a number", path.string(), key);
     return value;
   };
+  const auto number = [&](const char* key) { return parsed(key, text(key)); };
   RunState state;
   state.step = whole("step");
   state.loss_steps = whole("loss_steps");
@@ -83,9 +89,12 @@ RunState load_run_state(const ModelFiles& files, const Json& run, int64_t total_
   state.patience_value = number("patience_value");
   state.loss_sum = number("loss_sum");
   state.best_value = number("best_value");
+  state.seconds = number("seconds");
+  std::istringstream sums(text("sums"));
+  for (std::string digits; sums >> digits;) state.sums.push_back(parsed("sums", digits));
   state.best_metrics = text("best_metrics");
   state.log = text("log");
-  CLOZE_CHECK(state.step <= total_steps && state.best_step <= state.step, ErrorCode::kFormat,
+  CLOZE_CHECK((total_steps == 0 || state.step <= total_steps) && state.best_step <= state.step, ErrorCode::kFormat,
               "{}: step {} (best {}) of a run of {} steps", path.string(), state.step, state.best_step, total_steps);
   if (state.best_step > 0) parse_json(state.best_metrics, path.string());
   for (size_t i = 0; i < optimizer.parameters().size(); ++i) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "cloze/base/json.h"
 #include "cloze/io/model_dir.h"
@@ -14,7 +15,9 @@ struct RunState {
   int64_t step = 0;     ///< steps done
   double loss_sum = 0;  ///< since the last evaluation
   int64_t loss_steps = 0;
-  int64_t best_step = 0;  ///< 0: no evaluation yet
+  std::vector<double> sums;  ///< TrainingTask::training_sums()
+  double seconds = 0;        ///< of training so far
+  int64_t best_step = 0;     ///< 0: no evaluation yet
   double best_value = 0;
   int64_t since_best = 0;     ///< evaluations since the last one that was better by min_delta
   double patience_value = 0;  ///< what the next one must better for that
@@ -33,6 +36,7 @@ void save_run_state(const ModelFiles& files, const RunState& state, const Json& 
 
 /// Fills the optimizer's parameters and moments. Errors: kUsage where `run` differs from the file's, with the
 /// differences; kFormat, kNotFound, kShape, kValue for a file that is not of this run or is damaged.
+/// `total_steps`: 0 where any number may be.
 RunState load_run_state(const ModelFiles& files, const Json& run, int64_t total_steps, AdamW& optimizer);
 
 }  // namespace cloze

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "cloze/base/folder_lock.h"
 #include "cloze/base/profile.h"
@@ -20,6 +21,20 @@
 namespace cloze {
 namespace {
 
+int64_t epoch_steps(const TrainingTask& task, const TrainOptions& options) {
+  const int64_t passes = (task.rows() + options.batch_size - 1) / options.batch_size;
+  return (passes + options.gradient_accumulation - 1) / options.gradient_accumulation;
+}
+
+AdamWOptions optimizer_options(const TrainOptions& options) {
+  AdamWOptions result;
+  result.beta2 = options.adam_beta2;
+  result.eps = options.adam_epsilon;
+  result.weight_decay = options.weight_decay;
+  result.moments = parse_moment_type(options.optimizer_state);
+  return result;
+}
+
 /// One run, from its first or resumed step to its last.
 class Run {
  public:
@@ -32,12 +47,12 @@ class Run {
         files_(files),
         observer_(observer),
         stop_(stop),
-        optimizer_(task.parameters(),
-                   {.weight_decay = options.weight_decay, .moments = parse_moment_type(options.optimizer_state)}),
+        optimizer_(task.parameters(), optimizer_options(options)),
         metric_(options.save_best.empty() ? task.headline_metric() : options.save_best),
         precision_(parse_training_precision(options.precision)) {
     total_steps_ = total_steps(task, options);
-    steps_per_epoch_ = total_steps_ / options.epochs;
+    budget_ = options.time_budget.empty() ? 0 : parse_duration(options.time_budget);
+    steps_per_epoch_ = epoch_steps(task, options);
     schedule_ = {
         .peak = options.learning_rate,
         .warmup_steps = static_cast<int64_t>(std::llround(options.warmup_ratio * static_cast<double>(total_steps_))),
@@ -48,23 +63,27 @@ class Run {
   TrainResult go(Start start) {
     if (start == Start::kResume) {
       state_ = load_run_state(files_, run_, total_steps_, optimizer_);
-      observer_.on_message(fmt::format("resumed at step {} of {}", state_.step, total_steps_));
+      std::ranges::copy(state_.sums, task_.training_sums().begin());
+      observer_.on_message(fmt::format("resumed at {}", place()));
     } else {
       files_.write_json(kRunFile, run_);
     }
     write_file(files_.path(kLogFile), state_.log);
-    while (state_.step < total_steps_ && !out_of_patience()) {
+    began_ = Clock::now() - std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(state_.seconds));
+    bool last = is_over();
+    while (!last && !out_of_patience()) {
       one_step();
       const bool epoch_ends = state_.step % steps_per_epoch_ == 0;
       const bool due = options_.eval_steps > 0 ? state_.step % options_.eval_steps == 0 : epoch_ends;
-      const bool last = state_.step == total_steps_;
+      last = is_over();
+      CLOZE_CHECK(!last || state_.step > 1 || budget_ == 0, ErrorCode::kUsage,
+                  "--time-budget {} is less than one step, which took {:.1f} s", options_.time_budget, seconds());
       if (due || last) evaluate();
       if (last || out_of_patience()) break;
       const bool stopping = stop_.load(std::memory_order_relaxed);
       if (stopping || due || checkpoint_due()) save();
       if (stopping)
-        fail(ErrorCode::kInterrupted, "stopped after step {} of {}; go on with the same command and --resume",
-             state_.step, total_steps_);
+        fail(ErrorCode::kInterrupted, "stopped after {}; go on with the same command and --resume", place());
     }
     return finish();
   }
@@ -79,40 +98,68 @@ class Run {
     return Clock::now() - saved_ > std::chrono::minutes(2);
   }
 
-  void save() {
-    const ProfilePhase phase("save");
-    save_run_state(files_, state_, run_, optimizer_);
-    saved_ = Clock::now();
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - began_).count(); }
+  bool is_over() const { return budget_ > 0 ? seconds() >= budget_ : state_.step >= total_steps_; }
+  /// "step 12 of 340"
+  std::string place() const {
+    if (budget_ > 0) return fmt::format("step {}, {:.0f} s of {:.0f}", state_.step, state_.seconds, budget_);
+    return fmt::format("step {} of {}", state_.step, total_steps_);
   }
 
-  void one_step() {
+  double learning_rate() const {
+    if (budget_ == 0) return schedule_.rate(state_.step);
+    return rate_at(schedule_.peak, options_.warmup_ratio, schedule_.decline, seconds() / budget_);
+  }
+
+  /// The rows of the next step.
+  std::span<const int64_t> step_rows() {
+    const int64_t count = options_.gradient_accumulation * options_.batch_size;
+    if (task_.endless()) {
+      order_.resize(static_cast<size_t>(count));
+      std::iota(order_.begin(), order_.end(), state_.step * count);
+      return order_;
+    }
     const int64_t epoch = state_.step / steps_per_epoch_;
     if (epoch != epoch_) {
       epoch_ = epoch;
       order_ = epoch_order(task_, options_, epoch);
     }
-    const int64_t first = state_.step % steps_per_epoch_ * options_.gradient_accumulation * options_.batch_size;
-    const int64_t last = std::min(task_.rows(), first + options_.gradient_accumulation * options_.batch_size);
-    const auto weight_of = [&](int64_t begin, int64_t end) {
+    const int64_t first = state_.step % steps_per_epoch_ * count;
+    return std::span(order_).subspan(static_cast<size_t>(first),
+                                     static_cast<size_t>(std::min(count, task_.rows() - first)));
+  }
+
+  void save() {
+    const ProfilePhase phase("save");
+    state_.seconds = seconds();
+    state_.sums.assign(task_.training_sums().begin(), task_.training_sums().end());
+    save_run_state(files_, state_, run_, optimizer_);
+    saved_ = Clock::now();
+  }
+
+  void one_step() {
+    const double rate = learning_rate();
+    const std::span<const int64_t> all = step_rows();
+    const auto weight_of = [&](std::span<const int64_t> rows) {
       double sum = 0;
-      for (int64_t i = begin; i < end; ++i) sum += task_.weight(order_[static_cast<size_t>(i)]);
+      for (const int64_t row : rows) sum += task_.weight(row);
       return sum;
     };
-    const double step_weight = weight_of(first, last);
+    const double step_weight = weight_of(all);
+    const size_t batch = static_cast<size_t>(options_.batch_size);
     double loss = 0;
     int64_t tokens = 0;
-    for (int64_t begin = first; begin < last; begin += options_.batch_size) {
-      const int64_t end = std::min(last, begin + options_.batch_size);
-      const std::span<const int64_t> rows(order_.data() + begin, static_cast<size_t>(end - begin));
+    for (size_t begin = 0; begin < all.size(); begin += batch) {
+      const std::span<const int64_t> rows = all.subspan(begin, std::min(batch, all.size() - begin));
       for (const int64_t row : rows) tokens += task_.tokens(row);
-      const uint64_t pass = static_cast<uint64_t>(state_.step) * static_cast<uint64_t>(options_.gradient_accumulation) +
-                            static_cast<uint64_t>((begin - first) / options_.batch_size);
+      const uint64_t pass =
+          static_cast<uint64_t>(state_.step) * static_cast<uint64_t>(options_.gradient_accumulation) + begin / batch;
       ForwardContext context =
           ForwardContext::training(static_cast<uint64_t>(options_.seed), pass, options_.activations(), precision_);
       ProfilePhase phase("forward");
       const Var value = task_.loss(rows, context);
       // Passes weigh as their rows do, so that accumulation makes no difference, also where the last pass is shorter.
-      const double share = step_weight > 0 ? weight_of(begin, end) / step_weight : 0;
+      const double share = step_weight > 0 ? weight_of(rows) / step_weight : 0;
       loss += share * static_cast<double>(*value.value().data<float>());
       phase.next("backward");
       backward(value, share);
@@ -123,7 +170,6 @@ class Run {
         std::isfinite(loss) && std::isfinite(norm), ErrorCode::kValue,
         "step {}: the loss is {} and the gradient norm {}; lower --learning-rate (now {}) or raise --warmup-ratio",
         state_.step + 1, loss, norm, options_.learning_rate);
-    const double rate = schedule_.rate(state_.step);
     const bool clip = options_.max_grad_norm > 0 && norm > options_.max_grad_norm;
     optimizer_.step(rate, clip ? options_.max_grad_norm / (norm + 1e-6) : 1.0);
     phase.next("report");
@@ -133,12 +179,14 @@ class Run {
     smooth_loss_ = std::isnan(smooth_loss_) ? loss : 0.95 * smooth_loss_ + 0.05 * loss;
     observer_.on_step({.step = state_.step,
                        .total_steps = total_steps_,
-                       .epoch = epoch + 1,
+                       .epoch = (state_.step - 1) / steps_per_epoch_ + 1,
                        .loss = loss,
                        .smooth_loss = smooth_loss_,
                        .learning_rate = rate,
                        .gradient_norm = norm,
-                       .tokens = tokens});
+                       .tokens = tokens,
+                       .seconds = seconds(),
+                       .budget = budget_});
   }
 
   void evaluate() {
@@ -146,10 +194,12 @@ class Run {
     EvaluationInfo info{.step = state_.step,
                         .epoch = (state_.step + steps_per_epoch_ - 1) / steps_per_epoch_,
                         .train_loss = state_.loss_sum / static_cast<double>(std::max<int64_t>(1, state_.loss_steps)),
+                        .train = task_.training_metrics(),
                         .dev = {},
                         .best = false};
     JsonLine line;
     line.begin_object().member("step", info.step).member("epoch", info.epoch).member("train_loss", info.train_loss);
+    for (const auto& [name, value] : info.train) line.member("train_" + name, value);
     if (task_.has_dev()) {
       info.dev = task_.evaluate();
       for (const auto& [name, value] : info.dev.metrics) line.member("dev_" + name, value);
@@ -175,6 +225,7 @@ class Run {
     write_file(files_.path(kLogFile), state_.log);
     state_.loss_sum = 0;
     state_.loss_steps = 0;
+    std::ranges::fill(task_.training_sums(), 0.0);
     observer_.on_evaluation(info);
   }
 
@@ -186,7 +237,7 @@ class Run {
                        .best_metrics = {},
                        .best = best_,
                        .was_complete = false,
-                       .stopped_early = out_of_patience() && state_.step < total_steps_};
+                       .stopped_early = out_of_patience() && !is_over()};
     const Json best = parse_json(state_.best_metrics, kLogFile);
     result.best_metrics = dev_metrics(best);
     Json done = run_;
@@ -215,7 +266,9 @@ class Run {
   RunState state_;
   int64_t steps_per_epoch_ = 1, total_steps_ = 1, epoch_ = -1;
   std::vector<int64_t> order_;
+  double budget_ = 0;  ///< seconds; 0: total_steps_ ends the run
   double smooth_loss_ = std::nan("");
+  Clock::time_point began_ = Clock::now();
   Clock::time_point saved_ = Clock::now();
   Evaluation best_;
 };
@@ -223,8 +276,8 @@ class Run {
 }  // namespace
 
 int64_t total_steps(const TrainingTask& task, const TrainOptions& options) {
-  const int64_t passes = (task.rows() + options.batch_size - 1) / options.batch_size;
-  return (passes + options.gradient_accumulation - 1) / options.gradient_accumulation * options.epochs;
+  if (!options.time_budget.empty()) return 0;
+  return options.steps > 0 ? options.steps : epoch_steps(task, options) * options.epochs;
 }
 
 TrainResult train(TrainingTask& task, const TrainOptions& options, Json run, const RunSettings& settings,

@@ -16,17 +16,20 @@
 namespace cloze {
 
 struct StepInfo {
-  int64_t step, total_steps;  ///< step counts from 1
+  int64_t step, total_steps;  ///< step counts from 1; total_steps is 0 where time counts
   int64_t epoch;              ///< from 1
   double loss;                ///< of this step
   double smooth_loss;         ///< mean over the last steps, exponentially weighted
   double learning_rate, gradient_norm;
   int64_t tokens;  ///< of this step
+  double seconds;  ///< of the run so far, stops not counted
+  double budget;   ///< seconds that it may take; 0: total_steps counts
 };
 
 struct EvaluationInfo {
   int64_t step, epoch;
   double train_loss;  ///< mean over the steps since the last evaluation
+  MetricList train;   ///< what the task has beside it (TrainingTask::training_metrics)
   Evaluation dev;
   bool best;  ///< the weights of this step were kept
 };
@@ -86,7 +89,7 @@ struct TrainResult {
 /// Before the task is built: checks that `output` may be used so. Errors: kUsage, with what to do.
 void check_output(const Path& output, Start start);
 
-/// Optimizer steps of a whole run.
+/// Optimizer steps of a whole run; 0 where --time-budget ends it.
 int64_t total_steps(const TrainingTask& task, const TrainOptions& options);
 
 /// Trains and leaves in `settings.output`: the model directory with the best weights, run.json (the resolved

@@ -1,0 +1,116 @@
+#include "cloze/cli/training_run.h"
+
+#include <atomic>
+#include <csignal>
+#include <optional>
+
+#include "cloze/base/memory.h"
+#include "cloze/train/event_file.h"
+#include "cloze/train/memory_estimate.h"
+
+namespace cloze::cli {
+namespace {
+
+std::atomic<bool> stop_asked{false};
+extern "C" void ask_stop(int) {
+  // A second signal ends the program at once.
+  if (stop_asked.exchange(true)) std::_Exit(130);
+}
+
+}  // namespace
+
+void RunFlags::add(CLI::App& app) {
+  app.add_option("--output", output, "folder for the trained model");
+  app.add_flag("--resume", resume, "go on with the stopped run in --output");
+  app.add_flag("--overwrite", overwrite, "replace what --output holds");
+  app.add_flag("--dry-run", dry_run, "show configuration, first rows and memory needs, and do nothing");
+  app.add_option("--checkpoint-steps", checkpoint_steps,
+                 "save the state every so many steps; 0: after evaluations and every two minutes")
+      ->capture_default_str();
+  app.add_flag("--tensorboard", tensorboard, "write TensorBoard event files to OUTPUT/tensorboard");
+}
+
+void RunFlags::check() const {
+  CLOZE_CHECK(!resume || !overwrite, ErrorCode::kUsage, "--resume and --overwrite exclude each other");
+  CLOZE_CHECK(dry_run || !output.empty(), ErrorCode::kUsage, "--output is needed: the folder for the trained model");
+}
+
+void Watcher::on_step(const StepInfo& info) {
+  tokens_ += info.tokens;
+  const std::string details =
+      fmt::format("epoch {}  loss {:.4f}  {} tok/s", info.epoch, info.smooth_loss,
+                  grouped(static_cast<int64_t>(static_cast<double>(tokens_) / std::max(seconds(), 1e-9))));
+  if (info.budget > 0) {
+    // The bar counts the seconds of the budget.
+    progress_.update(static_cast<int64_t>(std::min(info.seconds, info.budget)), static_cast<int64_t>(info.budget),
+                     fmt::format("s  step {}  {}", info.step, details));
+  } else {
+    progress_.update(info.step, info.total_steps, details);
+  }
+}
+
+void Watcher::on_evaluation(const EvaluationInfo& info) {
+  progress_.clear();
+  std::string line = fmt::format("epoch {:<3} step {:<6} train loss {:.4f}", info.epoch, info.step, info.train_loss);
+  for (const char* name :
+       {"loss", "accuracy", "f1_macro", "perplexity", "mlm_accuracy", "nsp_accuracy", "sop_accuracy"})
+    for (const auto& [known, value] : info.dev.metrics)
+      if (known == name) line += fmt::format("   dev {} {:.4f}", name, value);
+  say(line + (info.best && info.dev.lengths.rows > 0 ? "   (best so far, saved)" : ""));
+}
+
+void Watcher::on_message(const std::string& line) {
+  progress_.clear();
+  say(line);
+}
+
+void catch_interrupts() {
+  std::signal(SIGINT, ask_stop);
+  std::signal(SIGTERM, ask_stop);
+}
+
+TrainResult run_training(const MakeTask& make_task, const TrainOptions& train_options, Json record,
+                         const RunFlags& flags, const Path& output, Watcher& watcher) {
+  check_output(output, flags.start());
+  const auto task = make_task();
+  for (const std::string& line : task->summary()) say(line);
+  say(describe(estimate_memory(*task, train_options), available_memory_bytes()));
+  ObserverList observers;
+  observers.add(watcher);
+  std::optional<EventObserver> events;
+  if (flags.tensorboard) observers.add(events.emplace(output / "tensorboard"));
+  return train(*task, train_options, std::move(record),
+               {.output = output, .start = flags.start(), .checkpoint_steps = flags.checkpoint_steps}, observers,
+               stop_asked);
+}
+
+void rehearse(const MakeTask& make_task, const TrainOptions& train_options, Json record, int64_t rows) {
+  const auto task = make_task();
+  for (const std::string& line : task->summary()) say(line);
+  for (int64_t row = 0; row < std::min(rows, task->rows()); ++row)
+    say(fmt::format("\nrow {} of {}\n{}", row + 1, task->rows(), task->preview(row)));
+  say("\n" + describe(estimate_memory(*task, train_options), available_memory_bytes()));
+  const int64_t steps = total_steps(*task, train_options);
+  say(steps > 0 ? fmt::format("dry run: {} steps would be made; nothing was written", steps)
+                : fmt::format("dry run: steps would be made for {}; nothing was written", train_options.time_budget));
+  record["inputs"] = task->fingerprint();
+  write_out(dump_json(record));
+  flush_out();
+}
+
+void say_result(const TrainResult& result, const TrainOptions& train_options, const RunFlags& flags,
+                const Watcher& watcher) {
+  if (result.was_complete)
+    return say(fmt::format("the run in {} was finished already ({} steps): nothing to do", flags.output, result.steps));
+  if (result.best.lengths.rows > 0) say("\n" + result.best.text);
+  if (result.stopped_early)
+    say(fmt::format("stopped early: {} evaluations without a better one (--patience)", train_options.patience));
+  if (result.metric.empty())
+    say(fmt::format("done in {}: the last weights are in {} (give --dev to keep the best ones)",
+                    clock_text(watcher.seconds()), flags.output));
+  else
+    say(fmt::format("done in {}: best {} {:.4f} at step {} of {}; the model is in {}", clock_text(watcher.seconds()),
+                    result.metric, result.best_value, result.best_step, result.steps, flags.output));
+}
+
+}  // namespace cloze::cli

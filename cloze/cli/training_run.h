@@ -1,0 +1,57 @@
+// What the commands that train share: the flags of a run, its progress, its interruption.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <functional>
+#include <memory>
+
+#include "cloze/cli/output.h"
+#include "cloze/train/trainer.h"
+
+namespace cloze::cli {
+
+/// --output, --resume, …: how a run is carried out, not what it computes.
+struct RunFlags {
+  std::string output;
+  bool resume = false, overwrite = false, dry_run = false, tensorboard = false;
+  int64_t checkpoint_steps = 0;
+  void add(CLI::App& app);
+  Start start() const { return resume ? Start::kResume : overwrite ? Start::kOverwrite : Start::kFresh; }
+  /// Errors: kUsage for flags that exclude each other.
+  void check() const;
+};
+
+/// Says what happens, with a bar.
+class Watcher : public TrainObserver {
+ public:
+  void on_step(const StepInfo& info) override;
+  void on_evaluation(const EvaluationInfo& info) override;
+  void on_message(const std::string& line) override;
+  /// A new bar; the clock runs on.
+  void next_run() { progress_ = Progress(); }
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
+
+ private:
+  Progress progress_;
+  int64_t tokens_ = 0;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+using MakeTask = std::function<std::unique_ptr<TrainingTask>()>;
+
+/// From now on an interrupt ends a run after the step in hand; a second one ends the program.
+void catch_interrupts();
+
+/// Trains into `output`. `record` is what the run depends on, for run.json.
+TrainResult run_training(const MakeTask& make_task, const TrainOptions& train_options, Json record,
+                         const RunFlags& flags, const Path& output, Watcher& watcher);
+
+/// What would be done, without doing it: facts on stderr, the resolved configuration on stdout.
+void rehearse(const MakeTask& make_task, const TrainOptions& train_options, Json record, int64_t rows);
+
+/// The closing lines of a run.
+void say_result(const TrainResult& result, const TrainOptions& train_options, const RunFlags& flags,
+                const Watcher& watcher);
+
+}  // namespace cloze::cli

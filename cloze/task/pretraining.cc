@@ -1,0 +1,326 @@
+#include "cloze/task/pretraining.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "cloze/base/profile.h"
+#include "cloze/model/checkpoint.h"
+#include "cloze/model/pretraining_model.h"
+#include "cloze/ops/ops.h"
+#include "cloze/task/batches.h"
+#include "cloze/task/pretraining_batch.h"
+
+namespace cloze {
+namespace {
+
+constexpr const char* kWithSentences = "BertForPreTraining";
+constexpr const char* kMaskedWords = "BertForMaskedLM";
+
+/// Sums of one kind of prediction.
+struct Score {
+  double rows = 0, loss = 0, correct = 0;
+  double mean_loss() const { return rows > 0 ? loss / rows : std::nan(""); }
+  double accuracy() const { return rows > 0 ? correct / rows : std::nan(""); }
+};
+
+/// Sums over labels[B] of the losses, and how many were right.
+void add_sentences(const Tensor& logits, const Tensor& labels, Score& score) {
+  const Tensor p = softmax(logits);
+  for (int64_t b = 0; b < labels.elements(); ++b) {
+    const int32_t label = labels.data<int32_t>()[b];
+    const float* both = p.data<float>() + 2 * b;
+    score.rows += 1;
+    score.loss -= std::log(std::max(static_cast<double>(both[label]), 1e-30));
+    score.correct += both[label] > both[1 - label] ? 1 : 0;
+  }
+}
+
+void add_masked(const LossStatistics& statistics, Score& score) {
+  score.rows += static_cast<double>(statistics.rows);
+  score.loss += statistics.loss_sum;
+  score.correct += static_cast<double>(statistics.right);
+}
+
+Tokenizer tokenizer_of(const PretrainingOptions& options) {
+  if (!options.model.empty()) return Tokenizer::load(options.model);
+  TrainingSource source;
+  source.vocab = options.vocab;
+  source.cased = options.cased;
+  return scratch_tokenizer(source);
+}
+
+/// A file name for a corpus's cache that no other corpus of the run has.
+std::string cache_name(const Path& corpus) {
+  std::string name = corpus.filename().string();
+  uint32_t hash = 2166136261u;
+  std::error_code ignored;
+  for (const char c : std::filesystem::absolute(corpus, ignored).string())
+    hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+  return fmt::format("{}-{:08x}.tokens", name, hash);
+}
+
+class Pretraining : public TrainingTask {
+ public:
+  Pretraining(const PretrainingOptions& options, const PretrainingProgress& progress)
+      : options_(options), tokenizer_(tokenizer_of(options)), masker_(tokenizer_, options.masking) {
+    make_config();
+    open_rows(progress);
+    make_model();
+    summarise();
+  }
+
+  ParameterList parameters() override {
+    ParameterList list;
+    model_->collect(list);
+    return list;
+  }
+  bool endless() const override { return true; }
+  int64_t rows() const override { return rows_->rows_per_epoch(); }
+  int64_t tokens(int64_t) const override { return options_.rows.max_length; }
+  double weight(int64_t) const override { return 1; }
+
+  /// The mean over the masked words, and that over the sentence pairs: one loss, their sum.
+  Var loss(std::span<const int64_t> rows, ForwardContext& context) override {
+    const PretrainingBatch batch = batch_of(rows);
+    const Var hidden = model_->bert().forward_at(batch.tokens, batch.picked, context);
+    LossStatistics statistics;
+    Var loss = linear_cross_entropy(model_->masked_hidden(hidden, batch.masked), model_->decoder_weight(),
+                                    model_->decoder_bias(), batch.targets, context.precision(), &statistics);
+    Score words, sentences;
+    add_masked(statistics, words);
+    if (has_sentences()) {
+      const Var logits = model_->next_sentence_logits(hidden, batch.first);
+      add_sentences(logits.value(), batch.labels, sentences);
+      loss = add(loss, cross_entropy(logits, batch.labels));
+    }
+    const double found[] = {words.rows, words.loss, words.correct, sentences.rows, sentences.loss, sentences.correct};
+    for (size_t i = 0; i < sums_.size(); ++i) sums_[i] += found[i];
+    return loss;
+  }
+
+  std::span<double> training_sums() override { return sums_; }
+  MetricList training_metrics() const override {
+    const Score words{sums_[0], sums_[1], sums_[2]}, sentences{sums_[3], sums_[4], sums_[5]};
+    MetricList metrics = {{"mlm_loss", words.mean_loss()}, {"mlm_accuracy", words.accuracy()}};
+    if (has_sentences())
+      metrics.insert(metrics.end(),
+                     {{name_ + "_loss", sentences.mean_loss()}, {name_ + "_accuracy", sentences.accuracy()}});
+    return metrics;
+  }
+
+  bool has_dev() const override { return rows_->heldout_rows() > 0; }
+  Evaluation evaluate() override;
+  std::string headline_metric() const override { return "loss"; }
+  std::vector<std::string> metric_names() const override {
+    std::vector<std::string> names = {"loss", "mlm_loss", "perplexity", "mlm_accuracy", "mlm_guess"};
+    if (has_sentences()) names.insert(names.end(), {name_ + "_loss", name_ + "_accuracy"});
+    return names;
+  }
+
+  void save(const ModelFiles& files) override {
+    tokenizer_.save(files.dir());
+    files.write_json(ModelFiles::kConfig, config_.to_json());
+    save_parameters(files, parameters(), options_.half_width ? DType::kF16 : DType::kF32);
+  }
+  std::vector<std::string> summary() const override { return summary_; }
+
+  Json fingerprint() const override {
+    Json inputs = {{"model_config", config_.to_json()}, {"tokens", Json::array()}};
+    for (const PretrainingSource& source : rows_->sources()) inputs["tokens"].push_back(source.cache->fingerprint());
+    return inputs;
+  }
+
+  std::string preview(int64_t number) const override {
+    const PretrainingRow whole = rows_->row(number);
+    const MaskedRow masked = mask_row(whole, masker_, options_.rows.seed, number);
+    std::string pieces;
+    size_t next = 0;
+    for (size_t i = 0; i < whole.ids.size(); ++i) {
+      pieces += ' ';
+      pieces += tokenizer_.token(masked.row.ids[i]);
+      if (next < masked.positions.size() && masked.positions[next] == static_cast<int32_t>(i)) {
+        pieces += fmt::format("<{}>", tokenizer_.token(masked.targets[next]));
+        ++next;
+      }
+    }
+    std::string label;
+    if (masked.row.label >= 0)
+      label = fmt::format("; {}", has_order() ? (masked.row.label == 0 ? "B follows A" : "A follows B")
+                                              : (masked.row.label == 0 ? "B follows A" : "B is from another document"));
+    return fmt::format("from   {}, document {}{}; {} of {} tokens masked\npieces{}",
+                       rows_->sources()[whole.source].name, whole.document[0] + 1, label, masked.positions.size(),
+                       whole.ids.size(), pieces);
+  }
+
+  int64_t activation_bytes(int64_t tokens, Activations activations) const override {
+    constexpr int64_t kLogitBytes = 64 << 20;  // a chunk of logits and of their gradients
+    return config_.training_bytes(tokens, activations) + kLogitBytes;
+  }
+
+ private:
+  bool has_sentences() const { return options_.rows.objective != SentenceObjective::kNone; }
+  bool has_order() const { return options_.rows.objective == SentenceObjective::kOrder; }
+
+  PretrainingBatch batch_of(std::span<const int64_t> numbers) const {
+    const ProfilePhase phase("rows");
+    std::vector<MaskedRow> rows;
+    for (const int64_t number : numbers)
+      rows.push_back(mask_row(rows_->row(number), masker_, options_.rows.seed, number));
+    return join_rows(rows);
+  }
+
+  void make_config();
+  void open_rows(const PretrainingProgress& progress);
+  void make_model();
+  void summarise();
+
+  PretrainingOptions options_;
+  Tokenizer tokenizer_;
+  Masker masker_;
+  BertConfig config_;
+  std::string name_ = "nsp";
+  std::unique_ptr<PretrainingRows> rows_;
+  std::unique_ptr<PretrainingModel> model_;
+  std::vector<double> sums_ = std::vector<double>(6, 0.0);
+  std::vector<std::string> summary_;
+};
+
+void Pretraining::make_config() {
+  const bool scratch = options_.model.empty();
+  config_ = scratch ? options_.scratch_config : load_config(ModelFiles::open(options_.model));
+  if (scratch) config_.vocab_size = tokenizer_.size();
+  check_vocabulary(tokenizer_, config_, scratch ? options_.vocab : options_.model);
+  CLOZE_CHECK(options_.rows.max_length <= config_.max_position_embeddings, ErrorCode::kUsage,
+              "--max-length {} is more than the model's {} positions", options_.rows.max_length,
+              config_.max_position_embeddings);
+  if (has_order()) name_ = "sop";
+  config_.architecture = has_sentences() ? kWithSentences : kMaskedWords;
+  config_.labels.clear();
+  config_.cloze.erase("task");
+  if (options_.dropout >= 0) config_.hidden_dropout_prob = config_.attention_probs_dropout_prob = options_.dropout;
+}
+
+void Pretraining::open_rows(const PretrainingProgress& progress) {
+  make_folder(options_.cache_dir);
+  std::vector<PretrainingSource> sources;
+  for (size_t i = 0; i < options_.corpora.size(); ++i) {
+    const Path& corpus = options_.corpora[i];
+    const TokenCache cache = TokenCache::open_or_build(corpus, options_.cache_dir / cache_name(corpus), tokenizer_,
+                                                       options_.cache, [&](int64_t bytes) {
+                                                         if (progress) progress(corpus, bytes);
+                                                       });
+    const TokenCacheCounts& c = cache.counts();
+    summary_.push_back(fmt::format("corpus: {}: {} documents, {} sentences, {} tokens, {:.2f} % unknown{}",
+                                   corpus.string(), c.documents, c.sentences, c.tokens,
+                                   100.0 * static_cast<double>(c.unknown) / static_cast<double>(c.tokens),
+                                   cache.was_built() ? "" : " (from its cache)"));
+    if (c.replaced > 0)
+      summary_.push_back(
+          fmt::format("corpus: {}: {} invalid UTF-8 sequences were replaced by U+FFFD", corpus.string(), c.replaced));
+    sources.push_back({.name = corpus.string(),
+                       .cache = std::make_shared<TokenCache>(cache),
+                       .weight = options_.weights.empty() ? 1 : options_.weights[i]});
+  }
+  const Vocabulary& vocabulary = tokenizer_.vocabulary();
+  rows_ =
+      std::make_unique<PretrainingRows>(std::move(sources), vocabulary.cls_id(), vocabulary.sep_id(), options_.rows);
+  summary_.push_back(fmt::format("rows: {} an epoch of up to {} tokens, {} held out", rows_->rows_per_epoch(),
+                                 options_.rows.max_length, rows_->heldout_rows()));
+}
+
+void Pretraining::make_model() {
+  model_ = std::make_unique<PretrainingModel>(config_,
+                                              PretrainingHeads{.masked_words = true, .next_sentence = has_sentences()});
+  if (options_.model.empty()) {
+    for (Parameter* parameter : parameters()) parameter->initialize(options_.rows.seed, config_.initializer_range);
+    summary_.emplace_back("weights: all initialised at random (from scratch)");
+    return;
+  }
+  Weights weights{Path(options_.model)};
+  // A checkpoint that was tuned for a task has no such heads; the encoder must be there.
+  const LoadReport report = load_parameters(
+      weights, parameters(), config_.initializer_range, options_.rows.seed,
+      [](const std::string& name) { return name.starts_with("cls.") || name.starts_with("bert.pooler."); });
+  summary_.push_back("weights: " + report.text());
+}
+
+void Pretraining::summarise() {
+  summary_.push_back(fmt::format("model: {} layers, hidden {}, {} heads, vocabulary {}, {} parameters",
+                                 config_.num_hidden_layers, config_.hidden_size, config_.num_attention_heads,
+                                 config_.vocab_size, count_elements(parameters())));
+}
+
+Evaluation Pretraining::evaluate() {
+  const NoGrad no_grad;
+  model_->freeze();
+  const int64_t count = std::min(options_.evaluation_rows, rows_->heldout_rows());
+  std::vector<Score> words(rows_->sources().size()), sentences(rows_->sources().size());
+  std::map<int32_t, double> guesses;  // how often each target stands in the held-out rows
+  // Rows of one source at a time, so that its figures are its own.
+  std::vector<std::vector<MaskedRow>> by_source(words.size());
+  for (int64_t i = 0; i < count; ++i) {
+    MaskedRow row = mask_row(rows_->heldout_row(i), masker_, ~options_.rows.seed, i);
+    for (const int32_t target : row.targets) guesses[target] += 1;
+    by_source[row.row.source].push_back(std::move(row));
+  }
+  constexpr size_t kRows = 32;
+  for (size_t s = 0; s < by_source.size(); ++s) {
+    for (size_t begin = 0; begin < by_source[s].size(); begin += kRows) {
+      const size_t end = std::min(by_source[s].size(), begin + kRows);
+      const std::vector<MaskedRow> rows(by_source[s].begin() + static_cast<std::ptrdiff_t>(begin),
+                                        by_source[s].begin() + static_cast<std::ptrdiff_t>(end));
+      const PretrainingBatch batch = join_rows(rows);
+      ForwardContext context;
+      const Var hidden = model_->bert().forward_at(batch.tokens, batch.picked, context);
+      LossStatistics statistics;
+      linear_cross_entropy(model_->masked_hidden(hidden, batch.masked), model_->decoder_weight(),
+                           model_->decoder_bias(), batch.targets, Precision::kF32, &statistics);
+      add_masked(statistics, words[s]);
+      if (has_sentences())
+        add_sentences(model_->next_sentence_logits(hidden, batch.first).value(), batch.labels, sentences[s]);
+    }
+  }
+  model_->thaw();
+  Score all_words, all_sentences;
+  Evaluation result;
+  result.lengths.rows = count;
+  const auto add_to = [](Score& sum, const Score& part) {
+    sum.rows += part.rows;
+    sum.loss += part.loss;
+    sum.correct += part.correct;
+  };
+  result.text = fmt::format("{:<28} {:>7} {:>10} {:>12}", "held out", "rows", "perplexity", "masked words");
+  result.text += has_sentences() ? fmt::format(" {:>10}\n", name_) : "\n";
+  const auto line = [&](const std::string& name, size_t rows, const Score& w, const Score& s) {
+    result.text += fmt::format("{:<28} {:>7} {:>10.2f} {:>12.4f}", name, rows, std::exp(w.mean_loss()), w.accuracy());
+    result.text += has_sentences() ? fmt::format(" {:>10.4f}\n", s.accuracy()) : "\n";
+  };
+  for (size_t s = 0; s < words.size(); ++s) {
+    add_to(all_words, words[s]);
+    add_to(all_sentences, sentences[s]);
+    line(Path(rows_->sources()[s].name).filename().string(), by_source[s].size(), words[s], sentences[s]);
+  }
+  if (words.size() > 1) line("all", static_cast<size_t>(count), all_words, all_sentences);
+  double most = 0;
+  for (const auto& [id, times] : guesses) most = std::max(most, times);
+  const double loss = all_words.mean_loss() + (has_sentences() ? all_sentences.mean_loss() : 0);
+  result.metrics = {{"loss", loss},
+                    {"mlm_loss", all_words.mean_loss()},
+                    {"perplexity", std::exp(all_words.mean_loss())},
+                    {"mlm_accuracy", all_words.accuracy()},
+                    {"mlm_guess", all_words.rows > 0 ? most / all_words.rows : std::nan("")}};
+  if (has_sentences()) {
+    result.metrics.emplace_back(name_ + "_loss", all_sentences.mean_loss());
+    result.metrics.emplace_back(name_ + "_accuracy", all_sentences.accuracy());
+  }
+  return result;
+}
+
+}  // namespace
+
+std::unique_ptr<TrainingTask> make_pretraining(const PretrainingOptions& options, const PretrainingProgress& progress) {
+  return std::make_unique<Pretraining>(options, progress);
+}
+
+}  // namespace cloze
