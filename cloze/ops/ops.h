@@ -54,6 +54,21 @@ Var gather_rows(const Var& x, const Tensor& rows);
 Var cross_entropy(const Var& logits, const Tensor& targets, const Tensor& class_weight = {},
                   double label_smoothing = 0.0, const Tensor& row_weight = {});
 
+/// What a loss was made of.
+struct LossStatistics {
+  int64_t rows = 0;     ///< counted ones
+  double loss_sum = 0;  ///< over the counted rows
+  int64_t right = 0;    ///< counted rows whose first largest logit is the target's
+};
+/// cross_entropy(linear(x[R,H], weight[V,H], bias[V]), targets[R]) -> [1] for a wide V: the logits and their gradient
+/// exist for `chunk_rows` rows at a time only (0: as many as 32 MB of logits hold). Where gradients are recorded they
+/// are made here, in the precision `training`, and held until the backward pass: as much memory as x, weight and bias.
+/// `bias` may be undefined. Without any counted row loss and gradients are 0. `statistics`, if not null, is
+/// overwritten.
+Var linear_cross_entropy(const Var& x, const Var& weight, const Var& bias, const Tensor& targets,
+                         Precision training = Precision::kF32, LossStatistics* statistics = nullptr,
+                         int64_t chunk_rows = 0);
+
 /// fn(x) with the same bits and gradients in less memory and more time: what fn saves for its backward is dropped, and
 /// fn runs a second time there. So fn must give the same bits again, and of recorded values it may read only x and
 /// leaves; it owns what it captures, for it is kept until then.
