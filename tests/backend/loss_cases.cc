@@ -53,6 +53,14 @@ const CrossEntropyCase kCrossEntropyCases[] = {
     {7, 13, 0.1, false, Ignored::kSome, true, 0, 2, true},
     {31, 2, 0, false, Ignored::kNone, true, 0, 2, true},
     {9, 5, 0.2, true, Ignored::kSome, true, 0, 3, true},
+    {1, 20000, 0, false, Ignored::kNone},
+    {7, 20000},
+    {7, 20000, 0, false, Ignored::kSome, false},
+    {3, 20000, 0.1, true},
+    {7, 2, 0, false, Ignored::kSome, true, 0, 1e4},  // most probabilities are 0
+    {7, 3, 0.1, true, Ignored::kSome, true, 0, 1e4},
+    {1, 17, 0, false, Ignored::kNone, true, -1e4, 3e3},
+    {7, 517, 0, false, Ignored::kSome, true, 1e4, 50},  // over several blocks of sums
 };
 
 struct CrossEntropyInputs {

@@ -89,6 +89,12 @@ class CpuBackend : public RefBackend {
   void dropout(const DropoutArgs& args) const override {
     is_f32(args.x) ? cpu::dropout(args) : RefBackend::dropout(args);
   }
+  void cross_entropy(const CrossEntropyArgs& args) const override {
+    is_f32(args.logits) ? cpu::cross_entropy(args) : RefBackend::cross_entropy(args);
+  }
+  void softmax(const SoftmaxArgs& args) const override {
+    is_f32(args.x) ? cpu::softmax(args) : RefBackend::softmax(args);
+  }
   void adamw(const AdamWArgs& args) const override { is_f32(args.param) ? cpu::adamw(args) : RefBackend::adamw(args); }
   void adamw_rows(const AdamWRowsArgs& args) const override {
     is_f32(args.param) ? cpu::adamw_rows(args) : RefBackend::adamw_rows(args);

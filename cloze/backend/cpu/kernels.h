@@ -10,6 +10,8 @@ void attention_backward(const AttentionBackwardArgs& args);
 void add_layer_norm(const AddLayerNormArgs& args);
 void add_layer_norm_backward(const AddLayerNormBackwardArgs& args);
 void dropout(const DropoutArgs& args);
+void cross_entropy(const CrossEntropyArgs& args);
+void softmax(const SoftmaxArgs& args);
 void adamw(const AdamWArgs& args);
 void adamw_rows(const AdamWRowsArgs& args);
 void add_into(const AddIntoArgs& args);
