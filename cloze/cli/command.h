@@ -24,6 +24,7 @@ std::function<void()> setup_pretrain(CLI::App& app);
 std::function<void()> setup_finetune(CLI::App& app);
 std::function<void()> setup_evaluate(CLI::App& app);
 std::function<void()> setup_predict(CLI::App& app);
+std::function<void()> setup_vocab(CLI::App& app);
 std::function<void()> setup_info(CLI::App& app);
 std::function<void()> setup_bench(CLI::App& app);
 

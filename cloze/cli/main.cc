@@ -23,25 +23,38 @@ int exit_code(cloze::ErrorCode code) {
   return code == cloze::ErrorCode::kInterrupted ? 130 : 1;
 }
 
+/// The complaint about a word that is no command (`path` is what stands before it) and no option; empty if there is
+/// none.
+std::string unknown_name(const std::string& path, const std::string& word, const std::vector<std::string>& names) {
+  if (std::ranges::find(names, word) != names.end()) return "";
+  return fmt::format("unknown command \"{}\"{}\nThere are: {}\nSee: {} --help", word, cloze::did_you_mean(word, names),
+                     fmt::join(names, ", "), path);
+}
+
 /// The complaint about a first word that is no command, or about an option that the command lacks; empty if there is
 /// none. CLI11 would first complain of required options that are missing, and never suggest.
-std::string unknown_word(CLI::App& app, int argc, char** argv) {
-  if (argc < 2 || argv[1][0] == '-') return "";
-  std::vector<std::string> names;
-  for (const cloze::cli::Command& command : cloze::cli::commands()) names.emplace_back(command.name);
-  if (std::ranges::find(names, argv[1]) == names.end())
-    return fmt::format("unknown command \"{}\"{}\nThere are: {}\nSee: cloze --help", argv[1],
-                       cloze::did_you_mean(argv[1], names), fmt::join(names, ", "));
-  const CLI::App& command = *app.get_subcommand(argv[1]);
+std::string unknown_word(const CLI::App& app, int argc, char** argv) {
+  const CLI::App* command = &app;
+  std::string path = "cloze";
+  int at = 1;
+  for (;; ++at) {
+    std::vector<std::string> names;
+    for (const CLI::App* sub : command->get_subcommands([](const CLI::App*) { return true; }))
+      names.push_back(sub->get_name());
+    if (names.empty()) break;
+    if (at >= argc || argv[at][0] == '-') return "";
+    if (std::string complaint = unknown_name(path, argv[at], names); !complaint.empty()) return complaint;
+    command = command->get_subcommand(argv[at]);
+    path += std::string(" ") + argv[at];
+  }
   std::vector<std::string> options;
-  for (const CLI::Option* option : command.get_options())
+  for (const CLI::Option* option : command->get_options())
     for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
-  for (int i = 2; i < argc; ++i) {
-    const std::string word = std::string(argv[i]).substr(0, std::string_view(argv[i]).find('='));
+  for (; at < argc; ++at) {
+    const std::string word = std::string(argv[at]).substr(0, std::string_view(argv[at]).find('='));
     if (!word.starts_with("--") || word == "--") continue;
     if (std::ranges::find(options, word) == options.end())
-      return fmt::format("unknown option {}{}\nSee: cloze {} --help", word, cloze::did_you_mean(word, options),
-                         argv[1]);
+      return fmt::format("unknown option {}{}\nSee: {} --help", word, cloze::did_you_mean(word, options), path);
   }
   return "";
 }
