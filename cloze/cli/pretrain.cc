@@ -40,7 +40,7 @@ struct Source {
     visitor("mask_words", words, "whole (all pieces of a word, Chinese words by dictionary), or pieces");
     visitor("heldout", heldout, "share of the documents kept for evaluation");
     visitor("evaluation_rows", evaluation_rows, "held-out rows that an evaluation takes, at most");
-    visitor("dropout", dropout, "replaces the model's dropout; -1: keep it");
+    visitor("dropout", dropout, "of this training; the saved model keeps its own; -1: the model's");
     visitor("weights_type", weights_type, "how the model's weights are saved: f32, or f16 in half the size");
   }
 };

@@ -120,7 +120,7 @@ class Pretraining : public TrainingTask {
 
   void save(const ModelFiles& files) override {
     tokenizer_.save(files.dir());
-    files.write_json(ModelFiles::kConfig, config_.to_json());
+    files.write_json(ModelFiles::kConfig, saved_config_.to_json());
     save_parameters(files, parameters(), options_.half_width ? DType::kF16 : DType::kF32);
   }
   std::vector<std::string> summary() const override { return summary_; }
@@ -178,7 +178,7 @@ class Pretraining : public TrainingTask {
   PretrainingOptions options_;
   Tokenizer tokenizer_;
   Masker masker_;
-  BertConfig config_;
+  BertConfig config_, saved_config_;
   std::string name_ = "nsp";
   std::unique_ptr<PretrainingRows> rows_;
   std::unique_ptr<PretrainingModel> model_;
@@ -198,6 +198,7 @@ void Pretraining::make_config() {
   config_.architecture = has_sentences() ? kWithSentences : kMaskedWords;
   config_.labels.clear();
   config_.cloze.erase("task");
+  saved_config_ = config_;
   if (options_.dropout >= 0) config_.hidden_dropout_prob = config_.attention_probs_dropout_prob = options_.dropout;
 }
 

@@ -24,7 +24,7 @@ struct PretrainingOptions {
   PretrainingRowOptions rows;
   MaskingOptions masking;
   int64_t evaluation_rows = 1024;  ///< of the held-out rows, at most
-  double dropout = -1;             ///< replaces both of the model's probabilities, unless negative
+  double dropout = -1;             ///< of this training, unless negative; the saved config keeps the model's own
   bool half_width = false;         ///< save the model's weights as f16
 };
 
