@@ -110,12 +110,14 @@ struct ChunkedLoss {
   Precision precision;
   Gradients* gradients;
   bool count_right_rows;
+  std::unique_ptr<PreparedWeight> prepared = {};  ///< made once where several chunks read it
 
   /// Loss and gradients of chunks of `step` rows one after the other.
-  LossStatistics run(int64_t step) const {
+  LossStatistics run(int64_t step) {
     const int64_t R = x.shape()[0], all_rows = count_rows(targets);
     const Shape most = {step, weight.shape()[0]};
     const Tensor logits(most, x.dtype()), dlogits = gradients != nullptr ? Tensor(most, x.dtype()) : Tensor();
+    if (step < R && precision == Precision::kF32) prepared = backend().prepare(weight, precision);
     LossStatistics sums;
     for (int64_t begin = 0; begin < R; begin += step) {
       const int64_t count = std::min(step, R - begin);
@@ -136,7 +138,7 @@ struct ChunkedLoss {
                       .weight = weight,
                       .bias = bias,
                       .activation = Activation::kNone,
-                      .prepared = nullptr,
+                      .prepared = prepared.get(),
                       .pre = {},
                       .y = logits,
                       .precision = precision});
@@ -172,13 +174,13 @@ Var linear_cross_entropy(const Var& x, const Var& weight, const Var& bias, const
   Gradients gradients = record ? Gradients(x, weight, bias) : Gradients();
   const Tensor x_value = x.value(), weight_value = weight.value(),
                bias_value = bias.defined() ? bias.value() : Tensor();
-  const ChunkedLoss chunked = {.x = x_value,
-                               .weight = weight_value,
-                               .bias = bias_value,
-                               .targets = targets,
-                               .precision = record ? training : Precision::kF32,
-                               .gradients = record ? &gradients : nullptr,
-                               .count_right_rows = statistics != nullptr};
+  ChunkedLoss chunked = {.x = x_value,
+                         .weight = weight_value,
+                         .bias = bias_value,
+                         .targets = targets,
+                         .precision = record ? training : Precision::kF32,
+                         .gradients = record ? &gradients : nullptr,
+                         .count_right_rows = statistics != nullptr};
   const LossStatistics sums = chunked.run(chunk_rows > 0 ? std::min(R, chunk_rows) : fitting_rows(R, row_bytes));
   if (statistics != nullptr) *statistics = sums;
   const Tensor loss = Tensor::full({1}, x.dtype(), sums.rows > 0 ? sums.loss_sum / static_cast<double>(sums.rows) : 0);
