@@ -16,7 +16,8 @@ struct Source {
   std::string model, vocab;
   bool cased = false;
   ScratchModel scratch;
-  std::string objective = "mlm,nsp", documents = "blank-line", words = "whole", weights_type = "f32";
+  std::string objective = "mlm,nsp", documents = "blank-line", words = "whole", weights_type = "f32",
+              position_start = "waves";
   int64_t max_length = 128, evaluation_rows = 1024;
   double short_rate = 0.1, mask_rate = 0.15, mask_share = 0.8, random_share = 0.1, heldout = 0.005, dropout = -1;
 
@@ -30,6 +31,8 @@ struct Source {
     visitor("hidden", scratch.hidden, "from scratch: hidden width, instead of the size's");
     visitor("heads", scratch.heads, "from scratch: attention heads, instead of hidden / 64");
     visitor("intermediate", scratch.intermediate, "from scratch: feed-forward width, instead of 4 x hidden");
+    visitor("position_start", position_start,
+            "from scratch: how position embeddings begin: waves (sinusoids), or random");
     visitor("objective", objective, "mlm (masked words), mlm,nsp (and next sentence) or mlm,sop (and sentence order)");
     visitor("documents", documents, "where documents end: blank-line, or line (each line is one)");
     visitor("max_length", max_length, "tokens a row");
@@ -95,6 +98,7 @@ PretrainingOptions resolve(const Options& options) {
       .rate = s.mask_rate, .mask_share = s.mask_share, .random_share = s.random_share, .whole_words = whole};
   result.evaluation_rows = s.evaluation_rows;
   result.dropout = s.dropout;
+  result.sinusoidal_positions = is_one_of("--position-start", s.position_start, "waves", "random");
   result.half_width = is_one_of("--weights-type", s.weights_type, "f16", "f32");
   return result;
 }

@@ -8,7 +8,7 @@ namespace cloze {
 namespace {
 
 /// What the logits of a chunk may take; in training their gradient takes as much again.
-constexpr int64_t kChunkBytes = int64_t{32} << 20;
+constexpr int64_t kChunkBytes = int64_t{48} << 20;
 
 void check(const Var& x, const Var& weight, const Var& bias, const Tensor& targets, int64_t chunk_rows) {
   const Shape &xs = x.value().shape(), &ws = weight.value().shape();

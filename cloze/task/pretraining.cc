@@ -50,6 +50,21 @@ Tokenizer tokenizer_of(const PretrainingOptions& options) {
   return scratch_tokenizer(source);
 }
 
+/// Positions as waves (Vaswani et al., 2017, section 3.5): from the start each row's distance to another shows in their
+/// product, which a table of random rows has to learn first. Scaled to the deviation of random rows.
+Tensor sinusoidal_positions(const Shape& shape, double deviation) {
+  const Tensor table(shape, DType::kF32);
+  const int64_t H = shape[1];
+  for (int64_t p = 0; p < shape[0]; ++p)
+    for (int64_t i = 0; i < H; ++i) {
+      const double angle =
+          static_cast<double>(p) * std::pow(10000.0, -2.0 * static_cast<double>(i / 2) / static_cast<double>(H));
+      const double wave = i % 2 == 0 ? std::sin(angle) : std::cos(angle);
+      table.data<float>()[p * H + i] = static_cast<float>(wave * std::sqrt(2.0) * deviation);
+    }
+  return table;
+}
+
 /// A file name for a corpus's cache that no other corpus of the run has.
 std::string cache_name(const Path& corpus) {
   std::string name = corpus.filename().string();
@@ -234,7 +249,11 @@ void Pretraining::make_model() {
   model_ = std::make_unique<PretrainingModel>(config_,
                                               PretrainingHeads{.masked_words = true, .next_sentence = has_sentences()});
   if (options_.model.empty()) {
-    for (Parameter* parameter : parameters()) parameter->initialize(options_.rows.seed, config_.initializer_range);
+    for (Parameter* parameter : parameters()) {
+      parameter->initialize(options_.rows.seed, config_.initializer_range);
+      if (options_.sinusoidal_positions && parameter->name == "bert.embeddings.position_embeddings.weight")
+        parameter->set(sinusoidal_positions(parameter->shape, config_.initializer_range));
+    }
     summary_.emplace_back("weights: all initialised at random (from scratch)");
     return;
   }
