@@ -34,32 +34,6 @@ void check_output(const Path& output) {
   make_folder(output);
 }
 
-CorpusCounts count(const Options& options) {
-  Progress progress;
-  WordCountOptions counting;
-  counting.normalizer.lowercase = !options.cased;
-  // Their number of bytes is not known before the end: what is to come is shown as one more.
-  counting.progress = [&](int64_t bytes) { progress.update(bytes >> 20, (bytes >> 20) + 1, "MB of text counted"); };
-  const std::vector<Path> files(options.corpus.begin(), options.corpus.end());
-  CorpusCounts counts = count_words(files, counting);
-  progress.clear();
-  CLOZE_CHECK(!counts.words.empty(), ErrorCode::kFormat, "the corpus is empty: {} bytes of text without a word",
-              counts.bytes);
-  say(fmt::format("{} bytes, {} lines, {} words, {} distinct", grouped(counts.bytes), grouped(counts.lines),
-                  grouped(counts.total_words), grouped(static_cast<int64_t>(counts.words.size()))));
-  if (counts.replaced_sequences > 0)
-    say(fmt::format("note: {} invalid UTF-8 sequences were replaced by U+FFFD", grouped(counts.replaced_sequences)));
-  if (counts.long_words > 0)
-    say(fmt::format("note: {} words of more than {} characters were left out: the tokenizer makes them [UNK]",
-                    grouped(counts.long_words), counting.max_chars_per_word));
-  if (counts.forgotten_words > 0)
-    say(fmt::format(
-        "note: more than {} distinct words: words seen at most {} times were forgotten on the way, {} "
-        "occurrences in all",
-        grouped(static_cast<int64_t>(counting.most_words)), counts.forgotten_floor, grouped(counts.forgotten_words)));
-  return counts;
-}
-
 TrainedVocabulary train(const Options& options, const CorpusCounts& counts) {
   Progress progress;
   WordPieceTrainerOptions trainer = options.trainer;
@@ -87,7 +61,9 @@ void run(const Options& options) {
   options.threads.apply();
   check_output(options.output);
   const auto begin = std::chrono::steady_clock::now();
-  const CorpusCounts counts = count(options);
+  WordCountOptions counting;
+  counting.normalizer.lowercase = !options.cased;
+  const CorpusCounts counts = count_corpus(options.corpus, counting);
   const TrainedVocabulary trained = train(options, counts);
   save(options, trained);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
