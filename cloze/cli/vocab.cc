@@ -15,11 +15,12 @@ constexpr Command kCommands[] = {
 }  // namespace
 
 CorpusCounts count_corpus(const std::vector<std::string>& files, WordCountOptions options) {
-  Progress progress;
-  // Their number of bytes is not known before the end: what is to come is shown as one more.
-  options.progress = [&](int64_t bytes) { progress.update(bytes >> 20, (bytes >> 20) + 1, "MB of text counted"); };
+  // How much is to come is not known: packed files do not say. A line for each quarter of a gigabyte.
+  options.progress = [said = int64_t{0}](int64_t bytes) mutable {
+    constexpr int64_t kStep = int64_t{256} << 20;
+    if (bytes / kStep > said) say(fmt::format("{} MB of text counted", grouped((said = bytes / kStep) * 256)));
+  };
   CorpusCounts counts = count_words(std::vector<Path>(files.begin(), files.end()), options);
-  progress.clear();
   CLOZE_CHECK(!counts.words.empty(), ErrorCode::kFormat, "the corpus is empty: {} bytes of text without a word",
               counts.bytes);
   say(fmt::format("{} bytes, {} lines, {} words, {} distinct", grouped(counts.bytes), grouped(counts.lines),

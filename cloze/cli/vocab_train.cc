@@ -1,5 +1,6 @@
 #include <chrono>
 
+#include "cloze/base/atomic_folder.h"
 #include "cloze/base/error.h"
 #include "cloze/base/json.h"
 #include "cloze/cli/options.h"
@@ -25,13 +26,12 @@ bool is_single_file(const Path& output) {
 
 /// Another vocabulary would make the weights of a model worthless.
 void check_output(const Path& output) {
-  std::error_code ignored;
   if (is_single_file(output)) return;
+  std::error_code ignored;
   for (const char* name : {"config.json", "model.safetensors", "pytorch_model.bin"})
     CLOZE_CHECK(!std::filesystem::exists(output / name, ignored), ErrorCode::kUsage,
                 "--output {} holds a model ({}), which another vocabulary would spoil; give another folder",
                 output.string(), name);
-  make_folder(output);
 }
 
 TrainedVocabulary train(const Options& options, const CorpusCounts& counts) {
@@ -54,7 +54,11 @@ void save(const Options& options, const TrainedVocabulary& trained) {
   if (is_single_file(options.output)) return vocabulary.save(options.output);
   TokenizerOptions tokenizer;
   tokenizer.normalizer.lowercase = !options.cased;
-  Tokenizer::from_vocabulary(std::move(vocabulary), std::move(tokenizer)).save(options.output);
+  const Tokenizer trained_tokenizer = Tokenizer::from_vocabulary(std::move(vocabulary), std::move(tokenizer));
+  if (std::filesystem::exists(options.output)) return trained_tokenizer.save(options.output);
+  AtomicFolder folder(options.output);
+  trained_tokenizer.save(folder.path());
+  folder.commit();
 }
 
 void run(const Options& options) {
