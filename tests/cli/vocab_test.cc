@@ -40,7 +40,7 @@ TEST(VocabTrain, ASingleFileFromStdinCased) {
 TEST(VocabTrain, TheNumberOfThreadsChangesNothing) {
   const HostilePlace place;
   std::string text;
-  for (int i = 0; i < 3000; ++i) text += "w" + std::to_string(i * i % 977) + (i % 7 == 0 ? "\n" : " ");
+  for (int i = 0; i < 3000; ++i) text += fmt::format("w{}{}", i * i % 977, i % 7 == 0 ? "\n" : " ");
   place.write("a.txt", text);
   for (const char* threads : {"1", "2", "3"})
     EXPECT_EQ(place
@@ -162,7 +162,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"OutputExists", "$CLOZE vocab extend --words - --model $M --output $M", "a\n", 2, {"is there already"}},
         Refusal{"WordsAndCorpus", kExtend + "$M --words - --corpus -", "a\n", 2, {"give either --words"}},
         Refusal{"NoCount", kExtend + "$M --corpus -", "a\n", 2, {"--count"}}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace
 }  // namespace cloze::test
