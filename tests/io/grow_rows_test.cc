@@ -97,25 +97,33 @@ TEST(GrowModel, ShardsGrowAndPlainFilesAreCopied) {
   write_file(from / "vocab.txt", "old");
   write_file(from / "README.md", "text");
   write_file(from / "pytorch_model.bin", "stale");
-  write_file(from / "one.safetensors",
-             safetensors_bytes(
-                 R"({"bert.embeddings.word_embeddings.weight":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]}})",
-                 bytes_of<float>({5})));
-  write_file(from / "two.safetensors",
-             safetensors_bytes(R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", bytes_of<float>({6})));
+  const auto shard = [&](const char* file, std::initializer_list<const char*> tensors) {
+    std::string header, data;
+    for (const char* name : tensors) {
+      const size_t at = data.size();
+      data += bytes_of<float>({5});
+      header += fmt::format(R"({}"{}":{{"dtype":"F32","shape":[1,1],"data_offsets":[{},{}]}})", at == 0 ? "{" : ",",
+                            name, at, at + 4);
+    }
+    write_file(from / file, safetensors_bytes(header + "}", data));
+  };
+  shard("one.safetensors", {"module.bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight"});
+  shard("two.safetensors", {"x"});
   write_file(from / "model.safetensors.index.json",
-             R"({"metadata":{"total_size":8},"weight_map":{"bert.embeddings.word_embeddings.weight":"one.safetensors",)"
-             R"("x":"two.safetensors"}})");
+             R"({"metadata":{"total_size":12},"weight_map":{"module.bert.embeddings.word_embeddings.weight":)"
+             R"("one.safetensors","cls.predictions.decoder.weight":"one.safetensors","x":"two.safetensors"}})");
   const std::vector<std::string> skip = {"vocab.txt"};
   const GrownModel grown = grow_model(from, to, {1, {{0}, {0}}}, skip);
   EXPECT_EQ(grown.rows, 3);
-  EXPECT_THAT(grown.tensors, ElementsAre("bert.embeddings.word_embeddings.weight"));
+  EXPECT_THAT(grown.tensors,
+              ElementsAre("module.bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight"));
   EXPECT_THAT(grown.not_copied, ElementsAre("logs", "pytorch_model.bin"));
   EXPECT_EQ(read_file(to / "README.md"), "text");
   EXPECT_EQ(read_file(to / "two.safetensors"), read_file(from / "two.safetensors"));
   EXPECT_FALSE(std::filesystem::exists(to / "vocab.txt"));
-  EXPECT_THAT(read_file(to / "model.safetensors.index.json"), ::testing::HasSubstr("\"total_size\": 16"));
+  EXPECT_THAT(read_file(to / "model.safetensors.index.json"), ::testing::HasSubstr("\"total_size\": 28"));
   EXPECT_THAT(read_file(to / "config.json"), ::testing::HasSubstr("\"vocab_size\": 3"));
+  EXPECT_EQ(Weights(to).shape_of("cls.predictions.decoder.weight"), Shape({3, 1}));
   EXPECT_EQ(Weights(to).shape_of("bert.embeddings.word_embeddings.weight"), Shape({3, 1}));
 }
 

@@ -107,22 +107,37 @@ TEST(WordCounter, NothingDependsOnThreadsOrBlocks) {
   set_thread_count(0);
 }
 
-// The first block is the first line: five words, more than four, and all but "a" were seen once.
+/// The first block is the first line, with more distinct words than four.
+CorpusCounts count_forgetting(const Path& file, std::string_view first_line) {
+  WordCountOptions options;
+  options.block_bytes = first_line.size();
+  options.most_words = 4;
+  return count(file, options);
+}
+
+// Without the words that were seen once there are two, no more than three quarters of four.
 TEST(WordCounter, ForgetsTheRarestWordsWhenThereAreTooMany) {
   const test::TemporaryFolder folder;
-  const Path file = folder.write("a.txt", "a a b c d e\na b\n");
+  const std::string line = "a a a b b c d e\n";
+  const Path file = folder.write("a.txt", line + "a b\n");
   for (const int threads : {1, 2, 3}) {
     set_thread_count(threads);
-    WordCountOptions options;
-    options.block_bytes = 12;
-    options.most_words = 4;
-    const CorpusCounts counts = count(file, options);
-    EXPECT_THAT(pairs(counts), ElementsAre(Pair("a", 3), Pair("b", 1)));
-    EXPECT_EQ(counts.forgotten_words, 4);
+    const CorpusCounts counts = count_forgetting(file, line);
+    EXPECT_THAT(pairs(counts), ElementsAre(Pair("a", 4), Pair("b", 3)));
+    EXPECT_EQ(counts.forgotten_words, 3);
     EXPECT_EQ(counts.forgotten_floor, 1);
-    EXPECT_EQ(counts.total_words, 8);
+    EXPECT_EQ(counts.total_words, 10);
   }
   set_thread_count(0);
+}
+
+TEST(WordCounter, ForgetsMoreUntilThereIsRoom) {
+  const test::TemporaryFolder folder;
+  const std::string line = "a a a b b c c d d e e\n";
+  const CorpusCounts counts = count_forgetting(folder.write("a.txt", line + "b\n"), line);
+  EXPECT_THAT(pairs(counts), ElementsAre(Pair("a", 3), Pair("b", 1)));
+  EXPECT_EQ(counts.forgotten_words, 8);
+  EXPECT_EQ(counts.forgotten_floor, 2);
 }
 
 TEST(WordCounter, LongWordsAndBrokenUtf8AreCountedApart) {
