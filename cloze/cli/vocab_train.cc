@@ -1,5 +1,6 @@
 #include <chrono>
 
+#include "cloze/base/atomic_folder.h"
 #include "cloze/base/error.h"
 #include "cloze/base/json.h"
 #include "cloze/cli/options.h"
@@ -25,39 +26,12 @@ bool is_single_file(const Path& output) {
 
 /// Another vocabulary would make the weights of a model worthless.
 void check_output(const Path& output) {
-  std::error_code ignored;
   if (is_single_file(output)) return;
+  std::error_code ignored;
   for (const char* name : {"config.json", "model.safetensors", "pytorch_model.bin"})
     CLOZE_CHECK(!std::filesystem::exists(output / name, ignored), ErrorCode::kUsage,
                 "--output {} holds a model ({}), which another vocabulary would spoil; give another folder",
                 output.string(), name);
-  make_folder(output);
-}
-
-CorpusCounts count(const Options& options) {
-  Progress progress;
-  WordCountOptions counting;
-  counting.normalizer.lowercase = !options.cased;
-  // Their number of bytes is not known before the end: what is to come is shown as one more.
-  counting.progress = [&](int64_t bytes) { progress.update(bytes >> 20, (bytes >> 20) + 1, "MB of text counted"); };
-  const std::vector<Path> files(options.corpus.begin(), options.corpus.end());
-  CorpusCounts counts = count_words(files, counting);
-  progress.clear();
-  CLOZE_CHECK(!counts.words.empty(), ErrorCode::kFormat, "the corpus is empty: {} bytes of text without a word",
-              counts.bytes);
-  say(fmt::format("{} bytes, {} lines, {} words, {} distinct", grouped(counts.bytes), grouped(counts.lines),
-                  grouped(counts.total_words), grouped(static_cast<int64_t>(counts.words.size()))));
-  if (counts.replaced_sequences > 0)
-    say(fmt::format("note: {} invalid UTF-8 sequences were replaced by U+FFFD", grouped(counts.replaced_sequences)));
-  if (counts.long_words > 0)
-    say(fmt::format("note: {} words of more than {} characters were left out: the tokenizer makes them [UNK]",
-                    grouped(counts.long_words), counting.max_chars_per_word));
-  if (counts.forgotten_words > 0)
-    say(fmt::format(
-        "note: more than {} distinct words: words seen at most {} times were forgotten on the way, {} "
-        "occurrences in all",
-        grouped(static_cast<int64_t>(counting.most_words)), counts.forgotten_floor, grouped(counts.forgotten_words)));
-  return counts;
 }
 
 TrainedVocabulary train(const Options& options, const CorpusCounts& counts) {
@@ -80,14 +54,20 @@ void save(const Options& options, const TrainedVocabulary& trained) {
   if (is_single_file(options.output)) return vocabulary.save(options.output);
   TokenizerOptions tokenizer;
   tokenizer.normalizer.lowercase = !options.cased;
-  Tokenizer::from_vocabulary(std::move(vocabulary), std::move(tokenizer)).save(options.output);
+  const Tokenizer trained_tokenizer = Tokenizer::from_vocabulary(std::move(vocabulary), std::move(tokenizer));
+  if (std::filesystem::exists(options.output)) return trained_tokenizer.save(options.output);
+  AtomicFolder folder(options.output);
+  trained_tokenizer.save(folder.path());
+  folder.commit();
 }
 
 void run(const Options& options) {
   options.threads.apply();
   check_output(options.output);
   const auto begin = std::chrono::steady_clock::now();
-  const CorpusCounts counts = count(options);
+  WordCountOptions counting;
+  counting.normalizer.lowercase = !options.cased;
+  const CorpusCounts counts = count_corpus(options.corpus, counting);
   const TrainedVocabulary trained = train(options, counts);
   save(options, trained);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
