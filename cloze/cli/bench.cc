@@ -96,9 +96,6 @@ void run_start(const Options& options) {
 
 void run(const Options& options) {
   options.threads.apply();
-  const bool int8 = options.precision.precision == "int8";
-  CLOZE_CHECK(!int8 || options.mode == "infer" || options.mode == "start", ErrorCode::kUsage,
-              "--precision int8 is for --mode infer and start, got --mode {}", options.mode);
   CLOZE_CHECK(options.mode == "train" || !(options.gradient_checkpointing || options.lean), ErrorCode::kUsage,
               "--gradient-checkpointing and --lean are for --mode train, got --mode {}", options.mode);
   CLOZE_CHECK(options.mode != "tokenize" || options.precision.precision == "fp32", ErrorCode::kUsage,

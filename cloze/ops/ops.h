@@ -64,7 +64,7 @@ struct LossStatistics {
   int64_t right = 0;    ///< counted rows whose first largest logit is the target's
 };
 /// cross_entropy(linear(x[R,H], weight[V,H], bias[V]), targets[R]) -> [1] for a wide V: the logits and their gradient
-/// exist for `chunk_rows` rows at a time only (0: as many as 32 MB of logits hold). Where gradients are recorded they
+/// exist for `chunk_rows` rows at a time only (0: as many as 48 MB of logits hold). Where gradients are recorded they
 /// are made here, in the precision `training`, and held until the backward pass: as much memory as x, weight and bias.
 /// `bias` may be undefined. Without any counted row loss and gradients are 0. `statistics`, if not null, is
 /// overwritten.
