@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <memory>
+#include <optional>
 
 #include "cloze/base/folder_lock.h"
 #include "cloze/base/profile.h"
@@ -13,8 +15,10 @@
 #include "cloze/ops/var.h"
 #include "cloze/optim/adamw.h"
 #include "cloze/optim/schedule.h"
+#include "cloze/train/gradient_reducer.h"
 #include "cloze/train/output_folder.h"
 #include "cloze/train/run_state.h"
+#include "cloze/train/same_start.h"
 #include "cloze/train/sampler.h"
 
 namespace cloze {
@@ -24,18 +28,20 @@ namespace {
 class Run {
  public:
   Run(TrainingTask& task, const TrainOptions& options, const Json& run, const RunSettings& settings,
-      const ModelFiles& files, TrainObserver& observer, const std::atomic<bool>& stop)
+      const ModelFiles& files, Communicator& communicator, TrainObserver& observer, const std::atomic<bool>& stop)
       : task_(task),
         options_(options),
         run_(run),
         settings_(settings),
         files_(files),
+        communicator_(communicator),
         observer_(observer),
         stop_(stop),
         optimizer_(task.parameters(),
                    {.weight_decay = options.weight_decay, .moments = parse_moment_type(options.optimizer_state)}),
         metric_(options.save_best.empty() ? task.headline_metric() : options.save_best),
-        precision_(parse_training_precision(options.precision)) {
+        precision_(parse_training_precision(options.precision)),
+        reducer_(communicator, task.parameters()) {
     total_steps_ = total_steps(task, options);
     steps_per_epoch_ = total_steps_ / options.epochs;
     schedule_ = {
@@ -47,12 +53,14 @@ class Run {
 
   TrainResult go(Start start) {
     if (start == Start::kResume) {
-      state_ = load_run_state(files_, run_, total_steps_, optimizer_);
+      if (writes()) state_ = load_run_state(files_, run_, total_steps_, optimizer_);
+      share_run_state(communicator_, state_, optimizer_);
       observer_.on_message(fmt::format("resumed at step {} of {}", state_.step, total_steps_));
-    } else {
+    } else if (writes()) {
       files_.write_json(kRunFile, run_);
     }
-    write_file(files_.path(kLogFile), state_.log);
+    if (writes()) write_file(files_.path(kLogFile), state_.log);
+    check_same_weights(communicator_, optimizer_.parameters(), "at the start");
     while (state_.step < total_steps_ && !out_of_patience()) {
       one_step();
       const bool epoch_ends = state_.step % steps_per_epoch_ == 0;
@@ -60,9 +68,9 @@ class Run {
       const bool last = state_.step == total_steps_;
       if (due || last) evaluate();
       if (last || out_of_patience()) break;
-      const bool stopping = stop_.load(std::memory_order_relaxed);
-      if (stopping || due || checkpoint_due()) save();
-      if (stopping)
+      const bool stops = stopping();
+      if (writes() && (stops || due || checkpoint_due())) save();
+      if (stops)
         fail(ErrorCode::kInterrupted, "stopped after step {} of {}; go on with the same command and --resume",
              state_.step, total_steps_);
     }
@@ -71,6 +79,12 @@ class Run {
 
  private:
   using Clock = std::chrono::steady_clock;
+
+  /// One process writes and evaluates for all.
+  bool writes() const { return communicator_.rank() == 0; }
+
+  /// The same on all processes: several have agreed at the end of the step.
+  bool stopping() const { return communicator_.size() > 1 ? stop_agreed_ : stop_.load(std::memory_order_relaxed); }
 
   bool out_of_patience() const { return options_.patience > 0 && state_.since_best >= options_.patience; }
 
@@ -99,14 +113,16 @@ class Run {
       return sum;
     };
     const double step_weight = weight_of(first, last);
+    const int64_t passes = (last - first + options_.batch_size - 1) / options_.batch_size;
     double loss = 0;
     int64_t tokens = 0;
-    for (int64_t begin = first; begin < last; begin += options_.batch_size) {
-      const int64_t end = std::min(last, begin + options_.batch_size);
+    for (int64_t i = first; i < last; ++i) tokens += task_.tokens(order_[static_cast<size_t>(i)]);
+    for (int64_t index = 0; index < passes; ++index) {
+      if (!reducer_.runs(index)) continue;
+      const int64_t begin = first + index * options_.batch_size, end = std::min(last, begin + options_.batch_size);
       const std::span<const int64_t> rows(order_.data() + begin, static_cast<size_t>(end - begin));
-      for (const int64_t row : rows) tokens += task_.tokens(row);
       const uint64_t pass = static_cast<uint64_t>(state_.step) * static_cast<uint64_t>(options_.gradient_accumulation) +
-                            static_cast<uint64_t>((begin - first) / options_.batch_size);
+                            static_cast<uint64_t>(index);
       ForwardContext context =
           ForwardContext::training(static_cast<uint64_t>(options_.seed), pass, options_.activations(), precision_);
       ProfilePhase phase("forward");
@@ -115,8 +131,12 @@ class Run {
       const double share = step_weight > 0 ? weight_of(begin, end) / step_weight : 0;
       loss += share * static_cast<double>(*value.value().data<float>());
       phase.next("backward");
-      backward(value, share);
+      backward(value, share, reducer_.listener(index, passes));
     }
+    double sums[] = {loss, stop_.load(std::memory_order_relaxed) ? 1.0 : 0.0};
+    reducer_.reduce(sums);
+    loss = sums[0];
+    stop_agreed_ = sums[1] > 0;
     ProfilePhase phase("optimizer");
     const double norm = optimizer_.gradient_norm();
     CLOZE_CHECK(
@@ -142,6 +162,14 @@ class Run {
   }
 
   void evaluate() {
+    check_same_weights(communicator_, optimizer_.parameters(), fmt::format("after step {}", state_.step));
+    if (writes()) evaluate_here();
+    share_outcome(communicator_, state_);
+    state_.loss_sum = 0;
+    state_.loss_steps = 0;
+  }
+
+  void evaluate_here() {
     ProfilePhase phase("evaluate");
     EvaluationInfo info{.step = state_.step,
                         .epoch = (state_.step + steps_per_epoch_ - 1) / steps_per_epoch_,
@@ -173,8 +201,6 @@ class Run {
     }
     state_.log += line.text() + "\n";
     write_file(files_.path(kLogFile), state_.log);
-    state_.loss_sum = 0;
-    state_.loss_steps = 0;
     observer_.on_evaluation(info);
   }
 
@@ -187,6 +213,7 @@ class Run {
                        .best = best_,
                        .was_complete = false,
                        .stopped_early = out_of_patience() && state_.step < total_steps_};
+    if (!writes()) return result;
     const Json best = parse_json(state_.best_metrics, kLogFile);
     result.best_metrics = dev_metrics(best);
     Json done = run_;
@@ -206,11 +233,14 @@ class Run {
   const Json& run_;
   const RunSettings& settings_;
   const ModelFiles& files_;
+  Communicator& communicator_;
   TrainObserver& observer_;
   const std::atomic<bool>& stop_;
   AdamW optimizer_;
   std::string metric_;
   Precision precision_;
+  GradientReducer reducer_;
+  bool stop_agreed_ = false;
   Schedule schedule_{};
   RunState state_;
   int64_t steps_per_epoch_ = 1, total_steps_ = 1, epoch_ = -1;
@@ -219,6 +249,46 @@ class Run {
   Clock::time_point saved_ = Clock::now();
   Evaluation best_;
 };
+
+/// What rank 0 finds in the output folder and does about it, for all processes.
+struct Claim {
+  ModelFiles files;
+  std::unique_ptr<FolderLock> lock = nullptr;
+  Start start;
+  bool found_nothing = false;  ///< to resume
+  std::optional<TrainResult> finished = std::nullopt;
+};
+
+Claim claim_folder(const RunSettings& settings, const Json& run) {
+  Claim claim{.files = ModelFiles::create(settings.output), .start = settings.start};
+  claim.lock = std::make_unique<FolderLock>(settings.output);
+  const bool resumes = settings.start == Start::kResume;
+  if (resumes && is_finished(claim.files)) {
+    claim.finished = finished_result(claim.files, run);
+    return claim;
+  }
+  claim.found_nothing = resumes && !claim.files.has(kResumeFile);
+  if (claim.found_nothing) claim.start = Start::kOverwrite;
+  if (claim.start == Start::kOverwrite) remove_run(claim.files);
+  return claim;
+}
+
+Claim claim_folder(const RunSettings& settings, const Json& run, Communicator& communicator) {
+  if (communicator.rank() == 0) {
+    check_output(settings.output, settings.start);
+    Claim claim = claim_folder(settings, run);
+    share_text(communicator, claim.finished ? "finished" : claim.start == Start::kResume ? "resume" : "begin");
+    return claim;
+  }
+  const std::string word = share_text(communicator, "");
+  // Others have no folder: the root stands for it, and is never written to.
+  Claim claim{.files = ModelFiles::open("/"), .start = word == "resume" ? Start::kResume : Start::kOverwrite};
+  if (word == "finished") {
+    claim.finished.emplace();
+    claim.finished->was_complete = true;
+  }
+  return claim;
+}
 
 }  // namespace
 
@@ -239,17 +309,15 @@ TrainResult train(TrainingTask& task, const TrainOptions& options, Json run, con
   CLOZE_CHECK(options.patience == 0 || task.has_dev(), ErrorCode::kUsage,
               "--patience needs --dev: without it no evaluation tells a better model from a worse one");
   run["inputs"] = task.fingerprint();
-  Start start = settings.start;
-  check_output(settings.output, start);
-  const ModelFiles files = ModelFiles::create(settings.output);
-  const FolderLock lock(settings.output);
-  if (start == Start::kResume && is_finished(files)) return finished_result(files, run);
-  if (start == Start::kResume && !files.has(kResumeFile)) {
+  Communicator& communicator = settings.communicator != nullptr ? *settings.communicator : alone();
+  check_passes(communicator, options);
+  if (communicator.size() > 1) run["processes"] = communicator.size();
+  check_same_run(communicator, run);
+  const Claim claim = claim_folder(settings, run, communicator);
+  if (claim.finished) return *claim.finished;
+  if (claim.found_nothing)
     observer.on_message(fmt::format("{} holds no stopped run: starting from the beginning", settings.output.string()));
-    start = Start::kOverwrite;
-  }
-  if (start == Start::kOverwrite) remove_run(files);
-  return Run(task, options, run, settings, files, observer, stop).go(start);
+  return Run(task, options, run, settings, claim.files, communicator, observer, stop).go(claim.start);
 }
 
 }  // namespace cloze
