@@ -9,11 +9,13 @@
 #include "cloze/base/thread_team.h"
 #include "cloze/cli/command.h"
 #include "cloze/cli/finetune_source.h"
+#include "cloze/cli/job.h"
 #include "cloze/cli/options.h"
 #include "cloze/cli/output.h"
 #include "cloze/cli/profile.h"
 #include "cloze/train/event_file.h"
 #include "cloze/train/memory_estimate.h"
+#include "cloze/train/same_start.h"
 #include "cloze/train/seeds.h"
 #include "cloze/train/trainer.h"
 
@@ -102,30 +104,33 @@ void rehearse(const Options& options) {
   flush_out();
 }
 
-TrainResult run_one(const Options& options, int64_t seed, const Path& output, Watcher& watcher) {
+TrainResult run_one(const Options& options, int64_t seed, const Path& output, Watcher& watcher,
+                    Communicator& communicator) {
   Options own = options;
   own.train.seed = seed;
   const Start start = options.resume ? Start::kResume : options.overwrite ? Start::kOverwrite : Start::kFresh;
-  check_output(output, start);
+  if (communicator.rank() == 0) check_output(output, start);
   const auto task = make_task(options, seed);
   for (const std::string& line : task->summary()) say(line);
   say(describe(estimate_memory(*task, own.train), available_memory_bytes()));
   ObserverList observers;
   observers.add(watcher);
   std::optional<EventObserver> events;
-  if (options.tensorboard) observers.add(events.emplace(output / "tensorboard"));
-  return train(*task, own.train, run_record(own),
-               {.output = output, .start = start, .checkpoint_steps = options.checkpoint_steps}, observers, stop_asked);
+  if (options.tensorboard && communicator.rank() == 0) observers.add(events.emplace(output / "tensorboard"));
+  return train(
+      *task, own.train, run_record(own),
+      {.output = output, .start = start, .checkpoint_steps = options.checkpoint_steps, .communicator = &communicator},
+      observers, stop_asked);
 }
 
-void run_seeds(const Options& options) {
+void run_seeds(const Options& options, Communicator& communicator) {
   Watcher watcher;
-  const SeedSummary summary =
-      train_seeds(options.output, options.train.seed, options.seeds, [&](int64_t seed, const Path& folder) {
-        say(fmt::format("\n== seed {} ({} of {})", seed, seed - options.train.seed + 1, options.seeds));
-        watcher.next_run();
-        return run_one(options, seed, folder, watcher);
-      });
+  const auto run_seed = [&](int64_t seed, const Path& folder) {
+    say(fmt::format("\n== seed {} ({} of {})", seed, seed - options.train.seed + 1, options.seeds));
+    watcher.next_run();
+    return run_one(options, seed, folder, watcher, communicator);
+  };
+  const SeedSummary summary = train_seeds(options.output, options.train.seed, options.seeds, run_seed, communicator);
   say(
       fmt::format("\n{} seeds: mean ± standard deviation on the dev rows\n{}done in {}: the model of seed {} is in {}, "
                   "the figures in {}",
@@ -133,17 +138,22 @@ void run_seeds(const Options& options) {
                   options.output, (Path(options.output) / kSeedsFile).string()));
 }
 
-void run(const Options& options) {
+void run(const Options& options, Communicator& communicator) {
   CLOZE_CHECK(!options.resume || !options.overwrite, ErrorCode::kUsage, "--resume and --overwrite exclude each other");
-  options.threads.apply();
+  options.threads.apply(communicator);
   options.train.check();
-  if (options.dry_run) return rehearse(options);
+  check_passes(communicator, options.train);
+  if (options.dry_run) {
+    if (communicator.rank() == 0) rehearse(options);
+    return;
+  }
   CLOZE_CHECK(!options.output.empty(), ErrorCode::kUsage, "--output is needed: the folder for the trained model");
   std::signal(SIGINT, ask_stop);
   std::signal(SIGTERM, ask_stop);
-  if (options.seeds != 1) return run_seeds(options);
+  if (communicator.size() > 1) std::signal(SIGUSR1, ask_stop);  // mpirun hands it on, and ends the job at the others
+  if (options.seeds != 1) return run_seeds(options, communicator);
   Watcher watcher;
-  const TrainResult result = run_one(options, options.train.seed, options.output, watcher);
+  const TrainResult result = run_one(options, options.train.seed, options.output, watcher, communicator);
   if (result.was_complete)
     return say(
         fmt::format("the run in {} was finished already ({} steps): nothing to do", options.output, result.steps));
@@ -180,7 +190,9 @@ std::function<void()> setup_finetune(CLI::App& app) {
   options->table.add(app, TableFlags::Labels::kOffer, "refuse");
   options->threads.add(app);
   options->profile.add(app);
-  return [options] { options->profile.run([&] { run(*options); }); };
+  return [options] {
+    run_in_job([&](Communicator& communicator) { options->profile.run([&] { run(*options, communicator); }); });
+  };
 }
 
 }  // namespace cloze::cli
