@@ -3,10 +3,12 @@
 #include "cloze/base/thread_team.h"
 #include "cloze/cli/command.h"
 #include "cloze/cli/finetune_source.h"
+#include "cloze/cli/job.h"
 #include "cloze/cli/options.h"
 #include "cloze/cli/output.h"
 #include "cloze/cli/profile.h"
 #include "cloze/cli/training_run.h"
+#include "cloze/train/same_start.h"
 #include "cloze/train/seeds.h"
 
 namespace cloze::cli {
@@ -40,21 +42,23 @@ std::unique_ptr<TrainingTask> make_task(const Options& options, int64_t seed) {
   return find_task(options.source.task).train(source);
 }
 
-TrainResult run_one(const Options& options, int64_t seed, const Path& output, Watcher& watcher) {
+TrainResult run_one(const Options& options, int64_t seed, const Path& output, Watcher& watcher,
+                    Communicator& communicator) {
   Options own = options;
   own.train.seed = seed;
   return run_training([&] { return make_task(options, seed); }, own.train, run_record(own), options.flags, output,
-                      watcher);
+                      watcher, communicator);
 }
 
-void run_seeds(const Options& options) {
+void run_seeds(const Options& options, Communicator& communicator) {
   Watcher watcher;
+  const auto run_seed = [&](int64_t seed, const Path& folder) {
+    say(fmt::format("\n== seed {} ({} of {})", seed, seed - options.train.seed + 1, options.seeds));
+    watcher.next_run();
+    return run_one(options, seed, folder, watcher, communicator);
+  };
   const SeedSummary summary =
-      train_seeds(options.flags.output, options.train.seed, options.seeds, [&](int64_t seed, const Path& folder) {
-        say(fmt::format("\n== seed {} ({} of {})", seed, seed - options.train.seed + 1, options.seeds));
-        watcher.next_run();
-        return run_one(options, seed, folder, watcher);
-      });
+      train_seeds(options.flags.output, options.train.seed, options.seeds, run_seed, communicator);
   say(
       fmt::format("\n{} seeds: mean ± standard deviation on the dev rows\n{}done in {}: the model of seed {} is in {}, "
                   "the figures in {}",
@@ -62,18 +66,21 @@ void run_seeds(const Options& options) {
                   options.flags.output, (Path(options.flags.output) / kSeedsFile).string()));
 }
 
-void run(const Options& options) {
+void run(const Options& options, Communicator& communicator) {
   options.flags.check();
-  options.threads.apply();
+  options.threads.apply(communicator);
   options.train.check();
+  check_passes(communicator, options.train);
   if (options.flags.dry_run) {
     constexpr int64_t kRows = 3;
-    return rehearse([&] { return make_task(options, options.train.seed); }, options.train, run_record(options), kRows);
+    if (communicator.rank() == 0)
+      rehearse([&] { return make_task(options, options.train.seed); }, options.train, run_record(options), kRows);
+    return;
   }
-  catch_interrupts();
-  if (options.seeds != 1) return run_seeds(options);
+  catch_interrupts(communicator);
+  if (options.seeds != 1) return run_seeds(options, communicator);
   Watcher watcher;
-  const TrainResult result = run_one(options, options.train.seed, options.flags.output, watcher);
+  const TrainResult result = run_one(options, options.train.seed, options.flags.output, watcher, communicator);
   say_result(result, options.train, options.flags, watcher);
 }
 
@@ -92,7 +99,9 @@ std::function<void()> setup_finetune(CLI::App& app) {
   options->table.add(app, TableFlags::Labels::kOffer, "refuse");
   options->threads.add(app);
   options->profile.add(app);
-  return [options] { options->profile.run([&] { run(*options); }); };
+  return [options] {
+    run_in_job([&](Communicator& communicator) { options->profile.run([&] { run(*options, communicator); }); });
+  };
 }
 
 }  // namespace cloze::cli

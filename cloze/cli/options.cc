@@ -1,5 +1,7 @@
 #include "cloze/cli/options.h"
 
+#include <cstdlib>
+
 #include "cloze/base/suggest.h"
 #include "cloze/base/thread_team.h"
 #include "cloze/data/columns_layout.h"
@@ -14,6 +16,13 @@ void ThreadsOption::add(CLI::App& app) {
 void ThreadsOption::apply() const {
   CLOZE_CHECK(threads >= 0 && threads <= 1024, ErrorCode::kUsage, "--threads must be 0 (all) to 1024, got {}", threads);
   if (threads != 0) set_thread_count(threads);
+}
+
+void ThreadsOption::apply(Communicator& communicator) const {
+  apply();
+  if (communicator.size() == 1) return;
+  const int fair = fair_threads(communicator);  // on all of them, whatever they were asked for
+  if (threads == 0 && std::getenv("CLOZE_NUM_THREADS") == nullptr) set_thread_count(fair);
 }
 
 void LengthFlags::add(CLI::App& app) {

@@ -7,6 +7,7 @@
 #include "cloze/base/error.h"
 #include "cloze/data/example.h"
 #include "cloze/task/long_texts.h"
+#include "cloze/train/communicator.h"
 
 namespace cloze::cli {
 
@@ -33,6 +34,8 @@ struct ThreadsOption {
   int threads = 0;
   void add(CLI::App& app);
   void apply() const;
+  /// The same for one of the processes of a job, who share their machine's processors where nothing is asked for.
+  void apply(Communicator& communicator) const;
 };
 
 /// --max-length, --long, --stride of commands that use a trained model.

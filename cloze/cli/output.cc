@@ -21,6 +21,8 @@ namespace {
 /// would leave half a line behind.
 std::string held;
 
+bool is_quiet = false;
+
 /// `text` without what a terminal would obey: file names, labels and column names come from files that nobody checked.
 std::string without_controls(std::string_view text) {
   std::string shown;
@@ -65,13 +67,19 @@ void write_whole(std::string_view text) {
 
 }  // namespace
 
+void set_quiet(bool quiet) {
+  is_quiet = quiet;
+}
+
 void say(std::string_view line) {
+  if (is_quiet) return;
   const std::string text = without_controls(line) + '\n';
   std::fwrite(text.data(), 1, text.size(), stderr);
   std::fflush(stderr);
 }
 
 void write_out(std::string_view text) {
+  if (is_quiet) return;
   constexpr size_t kMostHeld = 1 << 16;
   held += text;
   if (held.size() >= kMostHeld && held.ends_with('\n')) flush_out();
@@ -90,6 +98,7 @@ void flush_out() {
 Progress::Progress() : terminal_(::isatty(STDERR_FILENO) == 1), begin_(Clock::now()) {}
 
 void Progress::update(int64_t done, int64_t total, std::string_view details) {
+  if (is_quiet) return;
   const Clock::time_point now = Clock::now();
   if (first_ < 0) {
     first_ = done - 1;

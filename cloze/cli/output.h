@@ -13,6 +13,10 @@ namespace cloze::cli {
 /// not steer the terminal.
 void say(std::string_view line);
 
+/// From now on say(), write_out() and Progress do nothing (quiet), or something again: of the processes that train
+/// together one speaks.
+void set_quiet(bool quiet);
+
 /// Text on stdout, as it is: whole lines, held back until flush_out() or until there is much of it. A reader of a pipe
 /// never sees half a line of up to 4096 bytes, however the program ends.
 /// Errors: kIo (a full disk), which a silent program would hide.

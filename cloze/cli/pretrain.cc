@@ -2,11 +2,13 @@
 #include "cloze/base/profile.h"
 #include "cloze/base/thread_team.h"
 #include "cloze/cli/command.h"
+#include "cloze/cli/job.h"
 #include "cloze/cli/options.h"
 #include "cloze/cli/profile.h"
 #include "cloze/cli/scratch_model.h"
 #include "cloze/cli/training_run.h"
 #include "cloze/task/pretraining.h"
+#include "cloze/train/same_start.h"
 
 namespace cloze::cli {
 namespace {
@@ -128,27 +130,34 @@ class CacheWatcher {
   std::chrono::steady_clock::time_point said_ = std::chrono::steady_clock::now();
 };
 
-void run(const Options& options) {
+void run(const Options& options, Communicator& communicator) {
   if (options.show_batch == 0) options.flags.check();
   CLOZE_CHECK(!options.flags.output.empty() || !options.cache_dir.empty(), ErrorCode::kUsage,
               "give --output, or --cache-dir: the tokens of the corpus are kept there");
   CLOZE_CHECK(options.show_batch >= 0, ErrorCode::kUsage, "--show-batch must not be negative, got {}",
               options.show_batch);
-  options.threads.apply();
+  options.threads.apply(communicator);
   options.train.check();
+  check_passes(communicator, options.train);
   const PretrainingOptions resolved = resolve(options);
   const auto make_task = [&] {
     const ProfilePhase phase("load");
     CacheWatcher watcher;
-    return make_pretraining(resolved, [&](const Path& corpus, int64_t bytes) { watcher(corpus, bytes); });
+    // One process builds the caches, then the others map them.
+    if (communicator.rank() != 0) share_text(communicator, "");
+    auto task = make_pretraining(resolved, [&](const Path& corpus, int64_t bytes) { watcher(corpus, bytes); });
+    if (communicator.rank() == 0) share_text(communicator, "built");
+    return task;
   };
   constexpr int64_t kRows = 3;
-  if (options.show_batch > 0 || options.flags.dry_run)
+  if (options.show_batch > 0 || options.flags.dry_run) {
+    if (communicator.size() > 1) fail(ErrorCode::kUsage, "--show-batch and --dry-run are for one process");
     return rehearse(make_task, options.train, run_record(options), options.show_batch > 0 ? options.show_batch : kRows);
-  catch_interrupts();
+  }
+  catch_interrupts(communicator);
   Watcher watcher;
-  const TrainResult result =
-      run_training(make_task, options.train, run_record(options), options.flags, options.flags.output, watcher);
+  const TrainResult result = run_training(make_task, options.train, run_record(options), options.flags,
+                                          options.flags.output, watcher, communicator);
   say_result(result, options.train, options.flags, watcher);
 }
 
@@ -174,7 +183,9 @@ std::function<void()> setup_pretrain(CLI::App& app) {
   options->train.visit(binder);
   options->threads.add(app);
   options->profile.add(app);
-  return [options] { options->profile.run([&] { run(*options); }); };
+  return [options] {
+    run_in_job([&](Communicator& communicator) { options->profile.run([&] { run(*options, communicator); }); });
+  };
 }
 
 }  // namespace cloze::cli

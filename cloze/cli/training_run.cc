@@ -64,24 +64,28 @@ void Watcher::on_message(const std::string& line) {
   say(line);
 }
 
-void catch_interrupts() {
+void catch_interrupts(const Communicator& communicator) {
   std::signal(SIGINT, ask_stop);
   std::signal(SIGTERM, ask_stop);
+  if (communicator.size() > 1) std::signal(SIGUSR1, ask_stop);  // mpirun hands it on, and ends the job at the others
 }
 
 TrainResult run_training(const MakeTask& make_task, const TrainOptions& train_options, Json record,
-                         const RunFlags& flags, const Path& output, Watcher& watcher) {
-  check_output(output, flags.start());
+                         const RunFlags& flags, const Path& output, Watcher& watcher, Communicator& communicator) {
+  if (communicator.rank() == 0) check_output(output, flags.start());
   const auto task = make_task();
   for (const std::string& line : task->summary()) say(line);
   say(describe(estimate_memory(*task, train_options), available_memory_bytes()));
   ObserverList observers;
   observers.add(watcher);
   std::optional<EventObserver> events;
-  if (flags.tensorboard) observers.add(events.emplace(output / "tensorboard"));
+  if (flags.tensorboard && communicator.rank() == 0) observers.add(events.emplace(output / "tensorboard"));
   return train(*task, train_options, std::move(record),
-               {.output = output, .start = flags.start(), .checkpoint_steps = flags.checkpoint_steps}, observers,
-               stop_asked);
+               {.output = output,
+                .start = flags.start(),
+                .checkpoint_steps = flags.checkpoint_steps,
+                .communicator = &communicator},
+               observers, stop_asked);
 }
 
 void rehearse(const MakeTask& make_task, const TrainOptions& train_options, Json record, int64_t rows) {

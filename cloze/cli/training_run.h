@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "cloze/cli/output.h"
+#include "cloze/train/communicator.h"
 #include "cloze/train/trainer.h"
 
 namespace cloze::cli {
@@ -41,11 +42,11 @@ class Watcher : public TrainObserver {
 using MakeTask = std::function<std::unique_ptr<TrainingTask>()>;
 
 /// From now on an interrupt ends a run after the step in hand; a second one ends the program.
-void catch_interrupts();
+void catch_interrupts(const Communicator& communicator);
 
-/// Trains into `output`. `record` is what the run depends on, for run.json.
+/// Trains into `output`, on all processes of the job. `record` is what the run depends on, for run.json.
 TrainResult run_training(const MakeTask& make_task, const TrainOptions& train_options, Json record,
-                         const RunFlags& flags, const Path& output, Watcher& watcher);
+                         const RunFlags& flags, const Path& output, Watcher& watcher, Communicator& communicator);
 
 /// What would be done, without doing it: facts on stderr, the resolved configuration on stdout.
 void rehearse(const MakeTask& make_task, const TrainOptions& train_options, Json record, int64_t rows);

@@ -81,9 +81,15 @@ Var EncoderLayer::forward(const Var& x, const Tensor& offsets, ForwardContext& c
   const Precision training = context.precision();
   if (context.activations() == Activations::kKept) return forward_with(dropouts, x, offsets, training);
   // A copy of the layer shares its parameters, and the tape may outlive this one.
-  return recomputed(x, [layer = *this, dropouts, offsets, training](const Var& again) {
-    return layer.forward_with(dropouts, again, offsets, training);
-  });
+  EncoderLayer copy = *this;
+  ParameterList parameters;
+  copy.collect(parameters);
+  std::vector<Var> leaves;
+  for (const Parameter* parameter : parameters) leaves.push_back(parameter->var.slot());
+  const auto again = [layer = std::move(copy), dropouts, offsets, training](const Var& input) {
+    return layer.forward_with(dropouts, input, offsets, training);
+  };
+  return recomputed(x, again, leaves);
 }
 
 Var EncoderLayer::forward_with(const Dropouts& dropouts, const Var& x, const Tensor& offsets,

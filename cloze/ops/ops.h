@@ -74,8 +74,9 @@ Var linear_cross_entropy(const Var& x, const Var& weight, const Var& bias, const
 
 /// fn(x) with the same bits and gradients in less memory and more time: what fn saves for its backward is dropped, and
 /// fn runs a second time there. So fn must give the same bits again, and of recorded values it may read only x and
-/// leaves; it owns what it captures, for it is kept until then.
-Var recomputed(const Var& x, std::function<Var(const Var&)> fn);
+/// leaves; it owns what it captures, for it is kept until then. `leaves` are those that it reads: the tape cannot see
+/// them before the second run, and a GradientListener hears of them only so.
+Var recomputed(const Var& x, std::function<Var(const Var&)> fn, const std::vector<Var>& leaves = {});
 
 /// Softmax of each row; not recorded.
 Tensor softmax(const Tensor& logits);

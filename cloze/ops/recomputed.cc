@@ -3,14 +3,16 @@
 namespace cloze {
 
 // Backward: fn once more, recorded this time, and its own small tape run from dy.
-Var recomputed(const Var& x, std::function<Var(const Var&)> fn) {
+Var recomputed(const Var& x, std::function<Var(const Var&)> fn, const std::vector<Var>& leaves) {
   if (!will_record({&x})) return fn(x);
   const auto unrecorded = [&] {
     const NoGrad no_grad;
     return fn(x).value();
   };
   const Tensor y = unrecorded();
-  return Var::from_op(y, {x}, [fn = std::move(fn), value = x.value(), into = x.slot()](const Tensor& dy) {
+  std::vector<Var> inputs = {x};
+  inputs.insert(inputs.end(), leaves.begin(), leaves.end());
+  return Var::from_op(y, std::move(inputs), [fn = std::move(fn), value = x.value(), into = x.slot()](const Tensor& dy) {
     const Var leaf = Var::leaf(value);
     const auto recorded = [&] {
       const Recording recording(true);

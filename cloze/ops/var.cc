@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <queue>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "cloze/backend/backend.h"
@@ -155,17 +156,52 @@ void Var::set_pending(std::shared_ptr<PendingRows> pending) const {
   node().pending = std::move(pending);
 }
 
-void backward(const Var& loss, double seed) {
+/// For each leaf that a tape reads, how many of its operations have not had their turn yet.
+class LeafReaders {
+ public:
+  LeafReaders(const Var& y, GradientListener* listener) : listener_(listener) {
+    if (listener_ != nullptr) count(y);
+  }
+  /// `node` has had its turn, and its inputs are still there.
+  void passed(const Var::Node& node) {
+    if (listener_ == nullptr) return;
+    for (const Var& input : node.inputs)
+      if (input.node_->id == 0 && --left_[input.node_.get()] == 0) listener_->on_final(input);
+    listener_->on_operation();
+  }
+
+ private:
+  void count(const Var& y) {
+    std::vector<const Var::Node*> open = {y.node_.get()};
+    std::unordered_set<const Var::Node*> seen;
+    while (!open.empty()) {
+      const Var::Node& node = *open.back();
+      open.pop_back();
+      for (const Var& input : node.inputs) {
+        if (input.node_->id == 0)
+          ++left_[input.node_.get()];
+        else if (seen.insert(input.node_.get()).second)
+          open.push_back(input.node_.get());
+      }
+    }
+  }
+
+  GradientListener* listener_;
+  std::unordered_map<const Var::Node*, int64_t> left_;
+};
+
+void backward(const Var& loss, double seed, GradientListener* listener) {
   CLOZE_CHECK(loss.value().elements() == 1, ErrorCode::kShape, "[backward] the loss must be one number, got {}",
               loss.value().shape());
-  backward(loss, Tensor::full(loss.value().shape(), loss.value().dtype(), seed));
+  backward(loss, Tensor::full(loss.value().shape(), loss.value().dtype(), seed), listener);
 }
 
-void backward(const Var& y, const Tensor& gradient) {
+void backward(const Var& y, const Tensor& gradient, GradientListener* listener) {
   CLOZE_CHECK(y.needs_grad(), ErrorCode::kInternal, "[backward] nothing was recorded for this loss");
   CLOZE_CHECK(gradient.shape() == y.value().shape(), ErrorCode::kShape, "[backward] a gradient of {} for a value of {}",
               gradient.shape(), y.value().shape());
   y.add_grad(gradient);
+  LeafReaders readers(y, listener);
   // Newest first: when a node's turn comes, all its readers have had theirs.
   const auto older = [](const Var& a, const Var& b) { return a.node_->id < b.node_->id; };
   std::priority_queue<Var, std::vector<Var>, decltype(older)> queue(older);
@@ -182,6 +218,7 @@ void backward(const Var& y, const Tensor& gradient) {
     for (const Var& input : node.inputs)
       if (seen.insert(input.node_.get()).second) queue.push(input);
     node.backward = nullptr;
+    readers.passed(node);
     node.inputs.clear();
     node.grad = Tensor();
   }

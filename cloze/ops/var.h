@@ -24,6 +24,8 @@ class PendingRows {
   virtual void settle_all() = 0;
 };
 
+class GradientListener;
+
 class Var {
  public:
   Var() = default;
@@ -37,6 +39,8 @@ class Var {
   bool defined() const { return node_ != nullptr; }
   /// Whether both stand for the same value on the tape.
   bool is(const Var& other) const { return node_ == other.node_; }
+  /// The place on the tape as a key: equal where is() holds.
+  const void* key() const { return node_.get(); }
   /// The whole value, with all that is pending settled.
   const Tensor& value() const;
   /// The value for a reader of `rows` alone ([R] I32, each once): others may be behind.
@@ -69,16 +73,27 @@ class Var {
   explicit Var(std::shared_ptr<Node> node) : node_(std::move(node)) {}
   Node& node() const;
   void own_dense_grad() const;
-  friend void backward(const Var& y, const Tensor& gradient);
+  friend void backward(const Var& y, const Tensor& gradient, GradientListener* listener);
+  friend class LeafReaders;
   Tensor value_;
   std::shared_ptr<Node> node_;
 };
 
+/// Hears a backward pass while it runs, so that what is done may be sent while the rest is being computed.
+class GradientListener {
+ public:
+  virtual ~GradientListener() = default;
+  /// All operations of this tape that read `leaf` have had their turn: this pass adds no more to its gradient.
+  virtual void on_final(const Var& leaf) = 0;
+  /// An operation has had its turn.
+  virtual void on_operation() = 0;
+};
+
 /// Runs the tape back from `loss` (one element) with d(loss) = seed, and frees it. Gradients of leaves stay.
 /// Errors: kShape if loss is not one element; kInternal if nothing was recorded for it.
-void backward(const Var& loss, double seed = 1.0);
+void backward(const Var& loss, double seed = 1.0, GradientListener* listener = nullptr);
 /// The same from y of any shape, with its gradient. Errors: kShape if theirs differ.
-void backward(const Var& y, const Tensor& gradient);
+void backward(const Var& y, const Tensor& gradient, GradientListener* listener = nullptr);
 
 /// True if an operation on these inputs will be recorded: then it saves what its backward needs.
 bool will_record(std::initializer_list<const Var*> inputs);

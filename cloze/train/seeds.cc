@@ -67,15 +67,18 @@ Json SeedSummary::json() const {
 }
 
 SeedSummary train_seeds(const Path& output, int64_t first, int64_t count,
-                        const std::function<TrainResult(int64_t seed, const Path& folder)>& run) {
+                        const std::function<TrainResult(int64_t seed, const Path& folder)>& run,
+                        const Communicator& communicator) {
   CLOZE_CHECK(count >= 1 && count <= 1000, ErrorCode::kUsage, "--seeds must be 1 to 1000, got {}", count);
-  make_folder(output);
-  const FolderLock lock(output);
+  const bool writes = communicator.rank() == 0;
+  if (writes) make_folder(output);
+  const auto lock = writes ? std::make_unique<FolderLock>(output) : nullptr;
   SeedSummary summary;
   for (int64_t seed = first; seed < first + count; ++seed) {
     summary.seeds.push_back(seed);
     summary.results.push_back(run(seed, seed_folder(output, seed)));
   }
+  if (!writes) return summary;
   summary.spreads = spreads_of(summary.results);
   const auto worth = [&](size_t i) {
     const TrainResult& r = summary.results[i];

@@ -30,8 +30,10 @@ inline constexpr const char* kSeedsFile = "seeds.json";
 Path seed_folder(const Path& output, int64_t seed);
 
 /// Runs `run` for `count` seeds from `first` on, each into its seed_folder, then copies the best run's model to
-/// `output` and writes kSeedsFile there. Without dev rows the first run's model is taken. Errors: those of `run`; kIo.
+/// `output` and writes kSeedsFile there. Without dev rows the first run's model is taken. Of several processes rank 0
+/// writes, and the others' summary has no figures. Errors: those of `run`; kIo.
 SeedSummary train_seeds(const Path& output, int64_t first, int64_t count,
-                        const std::function<TrainResult(int64_t seed, const Path& folder)>& run);
+                        const std::function<TrainResult(int64_t seed, const Path& folder)>& run,
+                        const Communicator& communicator = alone());
 
 }  // namespace cloze

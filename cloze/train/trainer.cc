@@ -6,7 +6,9 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <numeric>
+#include <optional>
 
 #include "cloze/base/folder_lock.h"
 #include "cloze/base/profile.h"
@@ -14,8 +16,10 @@
 #include "cloze/ops/var.h"
 #include "cloze/optim/adamw.h"
 #include "cloze/optim/schedule.h"
+#include "cloze/train/gradient_reducer.h"
 #include "cloze/train/output_folder.h"
 #include "cloze/train/run_state.h"
+#include "cloze/train/same_start.h"
 #include "cloze/train/sampler.h"
 
 namespace cloze {
@@ -39,17 +43,19 @@ AdamWOptions optimizer_options(const TrainOptions& options) {
 class Run {
  public:
   Run(TrainingTask& task, const TrainOptions& options, const Json& run, const RunSettings& settings,
-      const ModelFiles& files, TrainObserver& observer, const std::atomic<bool>& stop)
+      const ModelFiles& files, Communicator& communicator, TrainObserver& observer, const std::atomic<bool>& stop)
       : task_(task),
         options_(options),
         run_(run),
         settings_(settings),
         files_(files),
+        communicator_(communicator),
         observer_(observer),
         stop_(stop),
         optimizer_(task.parameters(), optimizer_options(options)),
         metric_(options.save_best.empty() ? task.headline_metric() : options.save_best),
-        precision_(parse_training_precision(options.precision)) {
+        precision_(parse_training_precision(options.precision)),
+        reducer_(communicator, task.parameters()) {
     total_steps_ = total_steps(task, options);
     budget_ = options.time_budget.empty() ? 0 : parse_duration(options.time_budget);
     steps_per_epoch_ = epoch_steps(task, options);
@@ -62,13 +68,16 @@ class Run {
 
   TrainResult go(Start start) {
     if (start == Start::kResume) {
-      state_ = load_run_state(files_, run_, total_steps_, optimizer_);
+      if (writes()) state_ = load_run_state(files_, run_, total_steps_, optimizer_);
+      share_run_state(communicator_, state_, optimizer_);
       std::ranges::copy(state_.sums, task_.training_sums().begin());
       observer_.on_message(fmt::format("resumed at {}", place()));
-    } else {
+    } else if (writes()) {
       files_.write_json(kRunFile, run_);
     }
-    write_file(files_.path(kLogFile), state_.log);
+    if (writes()) write_file(files_.path(kLogFile), state_.log);
+    check_same_weights(communicator_, optimizer_.parameters(), "at the start");
+    clock_ = state_.seconds;
     began_ = Clock::now() - std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(state_.seconds));
     bool last = is_over();
     while (!last && !out_of_patience()) {
@@ -80,16 +89,21 @@ class Run {
                   "--time-budget {} is less than one step, which took {:.1f} s", options_.time_budget, seconds());
       if (due || last) evaluate();
       if (last || out_of_patience()) break;
-      const bool stopping = stop_.load(std::memory_order_relaxed);
-      if (stopping || due || checkpoint_due()) save();
-      if (stopping)
-        fail(ErrorCode::kInterrupted, "stopped after {}; go on with the same command and --resume", place());
+      const bool stops = stopping();
+      if (writes() && (stops || due || checkpoint_due())) save();
+      if (stops) fail(ErrorCode::kInterrupted, "stopped after {}; go on with the same command and --resume", place());
     }
     return finish();
   }
 
  private:
   using Clock = std::chrono::steady_clock;
+
+  /// One process writes and evaluates for all.
+  bool writes() const { return communicator_.rank() == 0; }
+
+  /// The same on all processes: several have agreed at the end of the step.
+  bool stopping() const { return communicator_.size() > 1 ? stop_agreed_ : stop_.load(std::memory_order_relaxed); }
 
   bool out_of_patience() const { return options_.patience > 0 && state_.since_best >= options_.patience; }
 
@@ -99,7 +113,7 @@ class Run {
   }
 
   double seconds() const { return std::chrono::duration<double>(Clock::now() - began_).count(); }
-  bool is_over() const { return budget_ > 0 ? seconds() >= budget_ : state_.step >= total_steps_; }
+  bool is_over() const { return budget_ > 0 ? clock_ >= budget_ : state_.step >= total_steps_; }
   /// "step 12 of 340"
   std::string place() const {
     if (budget_ > 0) return fmt::format("step {}, {:.0f} s of {:.0f}", state_.step, state_.seconds, budget_);
@@ -108,7 +122,7 @@ class Run {
 
   double learning_rate() const {
     if (budget_ == 0) return schedule_.rate(state_.step);
-    return rate_at(schedule_.peak, options_.warmup_ratio, schedule_.decline, seconds() / budget_);
+    return rate_at(schedule_.peak, options_.warmup_ratio, schedule_.decline, clock_ / budget_);
   }
 
   /// The rows of the next step.
@@ -137,6 +151,20 @@ class Run {
     saved_ = Clock::now();
   }
 
+  /// Ends a step's passes on every process: gradients, the loss, whether to stop, the clock (rank 0's) and what the
+  /// task has summed up, which was `sums_before` before the step. Returns the loss.
+  double agree(double loss, const std::vector<double>& sums_before) {
+    std::vector<double> sums = {loss, stop_.load(std::memory_order_relaxed) ? 1.0 : 0.0, writes() ? seconds() : 0.0};
+    const std::span<double> own = task_.training_sums();
+    for (size_t i = 0; i < own.size(); ++i) sums.push_back(own[i] - sums_before[i]);
+    reducer_.reduce(sums);
+    stop_agreed_ = sums[1] > 0;
+    clock_ = sums[2];
+    if (communicator_.size() > 1)
+      for (size_t i = 0; i < own.size(); ++i) own[i] = sums_before[i] + sums[3 + i];
+    return sums[0];
+  }
+
   void one_step() {
     const double rate = learning_rate();
     const std::span<const int64_t> all = step_rows();
@@ -147,13 +175,17 @@ class Run {
     };
     const double step_weight = weight_of(all);
     const size_t batch = static_cast<size_t>(options_.batch_size);
+    const int64_t passes = static_cast<int64_t>((all.size() + batch - 1) / batch);
+    const std::vector<double> sums_before(task_.training_sums().begin(), task_.training_sums().end());
     double loss = 0;
     int64_t tokens = 0;
-    for (size_t begin = 0; begin < all.size(); begin += batch) {
+    for (const int64_t row : all) tokens += task_.tokens(row);
+    for (int64_t index = 0; index < passes; ++index) {
+      if (!reducer_.runs(index)) continue;
+      const size_t begin = static_cast<size_t>(index) * batch;
       const std::span<const int64_t> rows = all.subspan(begin, std::min(batch, all.size() - begin));
-      for (const int64_t row : rows) tokens += task_.tokens(row);
-      const uint64_t pass =
-          static_cast<uint64_t>(state_.step) * static_cast<uint64_t>(options_.gradient_accumulation) + begin / batch;
+      const uint64_t pass = static_cast<uint64_t>(state_.step) * static_cast<uint64_t>(options_.gradient_accumulation) +
+                            static_cast<uint64_t>(index);
       ForwardContext context =
           ForwardContext::training(static_cast<uint64_t>(options_.seed), pass, options_.activations(), precision_);
       ProfilePhase phase("forward");
@@ -162,8 +194,9 @@ class Run {
       const double share = step_weight > 0 ? weight_of(rows) / step_weight : 0;
       loss += share * static_cast<double>(*value.value().data<float>());
       phase.next("backward");
-      backward(value, share);
+      backward(value, share, reducer_.listener(index, passes));
     }
+    loss = agree(loss, sums_before);
     ProfilePhase phase("optimizer");
     const double norm = optimizer_.gradient_norm();
     CLOZE_CHECK(
@@ -190,6 +223,15 @@ class Run {
   }
 
   void evaluate() {
+    check_same_weights(communicator_, optimizer_.parameters(), fmt::format("after step {}", state_.step));
+    if (writes()) evaluate_here();
+    share_outcome(communicator_, state_);
+    state_.loss_sum = 0;
+    state_.loss_steps = 0;
+    std::ranges::fill(task_.training_sums(), 0.0);
+  }
+
+  void evaluate_here() {
     ProfilePhase phase("evaluate");
     EvaluationInfo info{.step = state_.step,
                         .epoch = (state_.step + steps_per_epoch_ - 1) / steps_per_epoch_,
@@ -223,9 +265,6 @@ class Run {
     }
     state_.log += line.text() + "\n";
     write_file(files_.path(kLogFile), state_.log);
-    state_.loss_sum = 0;
-    state_.loss_steps = 0;
-    std::ranges::fill(task_.training_sums(), 0.0);
     observer_.on_evaluation(info);
   }
 
@@ -238,6 +277,7 @@ class Run {
                        .best = best_,
                        .was_complete = false,
                        .stopped_early = out_of_patience() && !is_over()};
+    if (!writes()) return result;
     const Json best = parse_json(state_.best_metrics, kLogFile);
     result.best_metrics = dev_metrics(best);
     Json done = run_;
@@ -257,21 +297,65 @@ class Run {
   const Json& run_;
   const RunSettings& settings_;
   const ModelFiles& files_;
+  Communicator& communicator_;
   TrainObserver& observer_;
   const std::atomic<bool>& stop_;
   AdamW optimizer_;
   std::string metric_;
   Precision precision_;
+  GradientReducer reducer_;
+  bool stop_agreed_ = false;
   Schedule schedule_{};
   RunState state_;
   int64_t steps_per_epoch_ = 1, total_steps_ = 1, epoch_ = -1;
   std::vector<int64_t> order_;
+  double clock_ = 0;   ///< seconds of training at the end of the last step, the same on all processes
   double budget_ = 0;  ///< seconds; 0: total_steps_ ends the run
   double smooth_loss_ = std::nan("");
   Clock::time_point began_ = Clock::now();
   Clock::time_point saved_ = Clock::now();
   Evaluation best_;
 };
+
+/// What rank 0 finds in the output folder and does about it, for all processes.
+struct Claim {
+  ModelFiles files;
+  std::unique_ptr<FolderLock> lock = nullptr;
+  Start start;
+  bool found_nothing = false;  ///< to resume
+  std::optional<TrainResult> finished = std::nullopt;
+};
+
+Claim claim_folder(const RunSettings& settings, const Json& run) {
+  Claim claim{.files = ModelFiles::create(settings.output), .start = settings.start};
+  claim.lock = std::make_unique<FolderLock>(settings.output);
+  const bool resumes = settings.start == Start::kResume;
+  if (resumes && is_finished(claim.files)) {
+    claim.finished = finished_result(claim.files, run);
+    return claim;
+  }
+  claim.found_nothing = resumes && !claim.files.has(kResumeFile);
+  if (claim.found_nothing) claim.start = Start::kOverwrite;
+  if (claim.start == Start::kOverwrite) remove_run(claim.files);
+  return claim;
+}
+
+Claim claim_folder(const RunSettings& settings, const Json& run, Communicator& communicator) {
+  if (communicator.rank() == 0) {
+    check_output(settings.output, settings.start);
+    Claim claim = claim_folder(settings, run);
+    share_text(communicator, claim.finished ? "finished" : claim.start == Start::kResume ? "resume" : "begin");
+    return claim;
+  }
+  const std::string word = share_text(communicator, "");
+  // Others have no folder: the root stands for it, and is never written to.
+  Claim claim{.files = ModelFiles::open("/"), .start = word == "resume" ? Start::kResume : Start::kOverwrite};
+  if (word == "finished") {
+    claim.finished.emplace();
+    claim.finished->was_complete = true;
+  }
+  return claim;
+}
 
 }  // namespace
 
@@ -292,17 +376,15 @@ TrainResult train(TrainingTask& task, const TrainOptions& options, Json run, con
   CLOZE_CHECK(options.patience == 0 || task.has_dev(), ErrorCode::kUsage,
               "--patience needs --dev: without it no evaluation tells a better model from a worse one");
   run["inputs"] = task.fingerprint();
-  Start start = settings.start;
-  check_output(settings.output, start);
-  const ModelFiles files = ModelFiles::create(settings.output);
-  const FolderLock lock(settings.output);
-  if (start == Start::kResume && is_finished(files)) return finished_result(files, run);
-  if (start == Start::kResume && !files.has(kResumeFile)) {
+  Communicator& communicator = settings.communicator != nullptr ? *settings.communicator : alone();
+  check_passes(communicator, options);
+  if (communicator.size() > 1) run["processes"] = communicator.size();
+  check_same_run(communicator, run);
+  const Claim claim = claim_folder(settings, run, communicator);
+  if (claim.finished) return *claim.finished;
+  if (claim.found_nothing)
     observer.on_message(fmt::format("{} holds no stopped run: starting from the beginning", settings.output.string()));
-    start = Start::kOverwrite;
-  }
-  if (start == Start::kOverwrite) remove_run(files);
-  return Run(task, options, run, settings, files, observer, stop).go(start);
+  return Run(task, options, run, settings, claim.files, communicator, observer, stop).go(claim.start);
 }
 
 }  // namespace cloze

@@ -11,6 +11,7 @@
 #include "cloze/base/json.h"
 #include "cloze/io/model_dir.h"
 #include "cloze/task/task.h"
+#include "cloze/train/communicator.h"
 #include "cloze/train/options.h"
 
 namespace cloze {
@@ -67,12 +68,15 @@ enum class Start : uint8_t {
   kResume,     ///< go on where the run in the folder stopped
 };
 
-/// How a run is carried out: nothing here changes its bits.
+/// How a run is carried out: nothing here changes its bits, but that more processes add gradients in another order.
 struct RunSettings {
   Path output;
   Start start = Start::kFresh;
   /// Save the state every so many steps; 0: after evaluations, and whenever two minutes have passed since.
   int64_t checkpoint_steps = 0;
+  /// The processes that train together; null: this one alone. Rank 0 evaluates, writes and is observed; the others only
+  /// compute, and their result tells steps alone.
+  Communicator* communicator = nullptr;
 };
 
 struct TrainResult {
@@ -96,8 +100,9 @@ int64_t total_steps(const TrainingTask& task, const TrainOptions& options);
 /// configuration), metrics.jsonl (one line an evaluation), and while it runs resume.safetensors. `run` is everything
 /// that the run's bits depend on; a resumed run must have the same. The task's fingerprint (data and model) is added to
 /// it under "inputs". `stop`, when set, ends the run after the step in hand; its state is kept. One process at a time
-/// may train into a folder. Errors: kInterrupted after such a stop; kUsage where a resumed run's configuration differs
-/// (with the differences), or where another process trains into the folder.
+/// may train into a folder; processes that train together count as one, and a stop asked of one of them stops all after
+/// the same step. Errors: kInterrupted after such a stop; kUsage where a resumed run's configuration differs (with the
+/// differences), where another process trains into the folder, or where processes that train together are not alike.
 TrainResult train(TrainingTask& task, const TrainOptions& options, Json run, const RunSettings& settings,
                   TrainObserver& observer, const std::atomic<bool>& stop);
 

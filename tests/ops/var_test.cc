@@ -57,6 +57,47 @@ TEST_F(VarTest, AccumulatesWhereAValueIsUsedTwice) {
   EXPECT_THAT(x.grad().values<double>(), ElementsAre(20, 200));
 }
 
+/// Writes down which leaves were final, and how many operations had run by then.
+class Witness : public GradientListener {
+ public:
+  explicit Witness(std::vector<Var> leaves) : leaves_(std::move(leaves)) {}
+  void on_final(const Var& leaf) override {
+    for (size_t i = 0; i < leaves_.size(); ++i)
+      if (leaf.is(leaves_[i])) {
+        finals.emplace_back(i, operations);
+        gradients.push_back(leaf.grad().values<double>()[0]);
+      }
+  }
+  void on_operation() override { ++operations; }
+  int operations = 0;
+  std::vector<std::pair<size_t, int>> finals;
+  std::vector<double> gradients;
+
+ private:
+  std::vector<Var> leaves_;
+};
+
+TEST_F(VarTest, AListenerHearsOfALeafWhenItsLastReaderIsDone) {
+  const Var a = leaf_of({1, 2}), b = leaf_of({3, 4});
+  Witness witness({a, b});
+  const Var first = plus(times(a, 2), b);  // operations 3 (times) and 2 (plus) of the way back, weighted_sum is 0
+  backward(weighted_sum(plus(first, a), vector_of({10, 100})), 1.0, &witness);
+  EXPECT_EQ(witness.operations, 4);
+  using Final = std::pair<size_t, int>;
+  EXPECT_THAT(witness.finals, ElementsAre(Final{1, 2}, Final{0, 3})) << "a has a reader at either end";
+  EXPECT_THAT(witness.gradients, ElementsAre(10, 30)) << "whole when they are announced";
+}
+
+TEST_F(VarTest, AListenerHearsOfLeavesOfRecomputedParts) {
+  const Var x = leaf_of({1, 2}), inner = leaf_of({3, 4});
+  Witness witness({x, inner});
+  const Var y = recomputed(times(x, 1), [inner](const Var& v) { return plus(v, times(inner, 3)); }, {inner.slot()});
+  backward(weighted_sum(y, vector_of({10, 100})), 1.0, &witness);
+  using Final = std::pair<size_t, int>;
+  EXPECT_THAT(witness.finals, ElementsAre(Final{1, 1}, Final{0, 2}));
+  EXPECT_THAT(witness.gradients, ElementsAre(30, 10));
+}
+
 TEST_F(VarTest, WaitsForAllReadersOfAValue) {
   // x -> a -> b -> c, and a is also read late: a's backward must come after b's, whatever the order of the inputs.
   for (const bool late_first : {true, false}) {
