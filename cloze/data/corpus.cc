@@ -1,7 +1,5 @@
 #include "cloze/data/corpus.h"
 
-#include <algorithm>
-
 #include "cloze/base/error.h"
 #include "cloze/base/suggest.h"
 #include "cloze/base/utf8.h"
@@ -10,7 +8,14 @@ namespace cloze {
 namespace {
 
 bool is_blank(std::string_view line) {
-  return std::ranges::all_of(line, [](char c) { return c == ' ' || (c >= '\t' && c <= '\r'); });
+  constexpr std::string_view kWideSpace = "\u3000";  // with which Chinese texts indent
+  for (size_t at = 0; at < line.size(); ++at) {
+    const char c = line[at];
+    if (c == ' ' || (c >= '\t' && c <= '\r')) continue;
+    if (line.substr(at, kWideSpace.size()) != kWideSpace) return false;
+    at += kWideSpace.size() - 1;
+  }
+  return true;
 }
 
 }  // namespace
@@ -45,17 +50,22 @@ std::optional<DocumentPart> CorpusReader::next() {
   while (const std::optional<std::string_view> line = lines_.next()) {
     bytes_ += static_cast<int64_t>(line->size()) + 1;
     if (is_blank(*line)) {
-      if (form_ == DocumentForm::kBlankLine && !part.line_ends.empty()) return part;
+      if (form_ == DocumentForm::kBlankLine && (open_ || !part.line_ends.empty())) {
+        open_ = false;
+        return part;
+      }
       continue;
     }
     add_line(*line, part);
     if (form_ == DocumentForm::kLine) return part;
     if (part.text.size() >= kPartBytes) {
       part.ends = false;
+      open_ = true;
       return part;
     }
   }
-  if (part.line_ends.empty()) return std::nullopt;
+  if (!open_ && part.line_ends.empty()) return std::nullopt;
+  open_ = false;
   return part;
 }
 

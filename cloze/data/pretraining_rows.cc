@@ -27,25 +27,6 @@ uint64_t below(uint64_t random, uint64_t n) {
   return static_cast<uint64_t>(uniform(random) * static_cast<double>(n));
 }
 
-/// Some tokens of a cache.
-struct Run {
-  const uint32_t* begin;
-  const uint32_t* end;
-  int64_t size() const { return end - begin; }
-};
-
-/// Shortens the longer of two runs, at its front or back by turns of `random`, until both fit.
-void truncate_pair(Run& first, Run& second, int64_t room, uint64_t random) {
-  while (first.size() + second.size() > room) {
-    Run& longer = first.size() > second.size() ? first : second;
-    if ((random & 1) != 0)
-      ++longer.begin;
-    else
-      --longer.end;
-    random = random >> 1 | random << 63;
-  }
-}
-
 }  // namespace
 
 SentenceObjective parse_objective(const std::string& name) {
@@ -69,13 +50,22 @@ PretrainingRows::PretrainingRows(std::vector<PretrainingSource> sources, int32_t
               "--short-rate must be 0 to 1, got {}", options.short_rate);
   CLOZE_CHECK(options.heldout_share >= 0 && options.heldout_share <= 0.5, ErrorCode::kUsage,
               "--heldout must be 0 to 0.5, got {}", options.heldout_share);
+  CLOZE_CHECK(!sources_.empty(), ErrorCode::kUsage, "pretraining needs a corpus");
+  constexpr double kMostWeight = 1e6;
   double total = 0;
   std::vector<double> shares;
   for (size_t s = 0; s < sources_.size(); ++s) {
-    CLOZE_CHECK(sources_[s].weight > 0 && std::isfinite(sources_[s].weight), ErrorCode::kUsage,
-                "the weight of {} must be above 0, got {}", sources_[s].name, sources_[s].weight);
+    CLOZE_CHECK(sources_[s].weight > 0 && sources_[s].weight <= kMostWeight, ErrorCode::kUsage,
+                "the weight of {} must be above 0 and at most {}, got {}", sources_[s].name, kMostWeight,
+                sources_[s].weight);
     cut(s);
-    CLOZE_CHECK(!train_[s].empty(), ErrorCode::kValue, "{}: the text is too short for a row", sources_[s].name);
+    const Chunks& train = train_[s];
+    CLOZE_CHECK(!train.empty(), ErrorCode::kValue, "{}: the text is too short for a row", sources_[s].name);
+    CLOZE_CHECK(options_.objective != SentenceObjective::kNext || train.front().document != train.back().document,
+                ErrorCode::kValue,
+                "{} is one document, and next-sentence prediction takes its false pairs from others: part documents by "
+                "blank lines, give --documents line where each line is one, or --objective mlm",
+                sources_[s].name);
     shares.push_back(static_cast<double>(train_[s].size()) * sources_[s].weight);
     total += shares.back();
     heldout_rows_ += static_cast<int64_t>(heldout_[s].size());
@@ -102,11 +92,6 @@ PretrainingRows::PretrainingRows(std::vector<PretrainingSource> sources, int32_t
 void PretrainingRows::cut(size_t source) {
   const std::span<const uint32_t> tokens = sources_[source].cache->tokens();
   const int64_t documents = sources_[source].cache->counts().documents;
-  const bool needs_others = options_.objective == SentenceObjective::kNext;
-  CLOZE_CHECK(!needs_others || documents > 1, ErrorCode::kValue,
-              "{} is one document, and next-sentence prediction takes its false pairs from others: part documents by "
-              "blank lines, give --documents line where each line is one, or --objective mlm",
-              sources_[source].name);
   int64_t held = static_cast<int64_t>(static_cast<double>(documents) * options_.heldout_share);
   // False pairs of held-out rows need a second held-out document.
   if (options_.heldout_share > 0 && held < 2) held = documents >= 8 ? 2 : 0;
@@ -141,62 +126,130 @@ void PretrainingRows::cut(size_t source) {
   }
 }
 
+/// Shortens the longer of two runs, at its front or back by turns of `random`, until both fit.
+void PretrainingRows::truncate_pair(Run& first, Run& second, int64_t room, uint64_t random) {
+  while (first.size() + second.size() > room) {
+    Run& longer = first.size() > second.size() ? first : second;
+    if ((random & 1) != 0)
+      ++longer.begin;
+    else
+      --longer.end;
+    random = random >> 1 | random << 63;
+  }
+}
+
 /// Where the second segment of a chunk begins: at a sentence, any of them alike; within the only sentence at a word; at
-/// any token where there is no word either.
-uint64_t PretrainingRows::split_point(const uint32_t* tokens, const Chunk& chunk, uint64_t random) const {
-  const uint32_t* begin = tokens + chunk.begin;
-  for (const uint32_t flag : {CachedToken::kEndsSentence, CachedToken::kBeginsWord}) {
-    const auto starts = [&](uint32_t i) {
-      return flag == CachedToken::kEndsSentence ? (begin[i - 1] & flag) != 0 : (begin[i] & flag) != 0;
+/// any token where there is no word either. Kinds before `best` are passed over.
+PretrainingRows::Split PretrainingRows::split_chunk(const Run& chunk, uint64_t random, Split::Kind best) const {
+  const uint32_t* begin = chunk.begin;
+  const uint64_t tokens = static_cast<uint64_t>(chunk.size());
+  for (const Split::Kind kind : {Split::kSentence, Split::kWord}) {
+    if (kind < best) continue;
+    const auto starts = [&](uint64_t i) {
+      const bool after_sentence = (begin[i - 1] & CachedToken::kEndsSentence) != 0;
+      return kind == Split::kSentence ? after_sentence : !after_sentence && (begin[i] & CachedToken::kBeginsWord) != 0;
     };
     uint64_t count = 0;
-    for (uint32_t i = 1; i < chunk.tokens; ++i) count += starts(i) ? 1 : 0;
+    for (uint64_t i = 1; i < tokens; ++i) count += starts(i) ? 1 : 0;
     if (count == 0) continue;
     uint64_t left = below(random, count);
-    for (uint32_t i = 1; i < chunk.tokens; ++i)
-      if (starts(i) && left-- == 0) return i;
+    for (uint64_t i = 1; i < tokens; ++i)
+      if (starts(i) && left-- == 0) return {i, kind};
   }
-  return 1 + below(random, chunk.tokens - 1);
+  return {1 + below(random, tokens - 1), Split::kToken};
+}
+
+/// The tokens from `begin`, within their document, whose number is nearest to `wanted` and not less than `least`, where
+/// there are so many. With whole_sentences they end as a sentence does, unless one goes on for too long.
+PretrainingRows::Run PretrainingRows::fit(const uint32_t* begin, const uint32_t* end, int64_t wanted, int64_t least,
+                                          bool whole_sentences) const {
+  Run best{begin, begin};
+  int64_t length = 0;
+  for (const uint32_t* token = begin; token != end; ++token) {
+    ++length;
+    const bool document_ends = (*token & CachedToken::kEndsDocument) != 0;
+    const bool may_end =
+        whole_sentences ? (*token & CachedToken::kEndsSentence) != 0 || length > wanted + 4 * room() : length == wanted;
+    if (document_ends || may_end) {
+      const bool nearer = best.size() < least || std::abs(length - wanted) < std::abs(best.size() - wanted);
+      if (nearer) best.end = token + 1;
+      if (document_ends || length >= std::max(wanted, least)) break;
+    }
+  }
+  return best;
+}
+
+/// A second segment from another document for the first one of `chunk`: of some random places the first, or else the
+/// best one, that has about as many tokens as the true second segment, fills the row if that does, and begins and ends
+/// at a sentence if that does. A model (or a rule) that looks at lengths and full stops alone learns nothing from it.
+/// Gives the document.
+int64_t PretrainingRows::false_second(size_t source, const Chunks& chunks, const Chunk& chunk, const Split& split,
+                                      uint64_t seed, uint64_t number, Run& second) const {
+  const std::span<const uint32_t> tokens = sources_[source].cache->tokens();
+  const uint32_t* tokens_end = tokens.data() + tokens.size();
+  const int64_t size = chunk.tokens, first = static_cast<int64_t>(split.at), wanted = size - first;
+  const int64_t least = size >= room() ? std::max<int64_t>(1, room() - first) : 1;
+  const bool whole_sentences = (tokens[chunk.begin + chunk.tokens - 1] & CachedToken::kEndsSentence) != 0;
+  constexpr int kTries = 48;
+  int64_t least_cost = -1, document = chunk.document;
+  for (int tries = 0; tries <= kTries; ++tries) {
+    const uint64_t salt = seed ^ static_cast<uint64_t>(tries) << 40;
+    const Chunk* other = &chunks[below(random_word(salt, kOther, number), chunks.size())];
+    if (tries == kTries) {  // other documents are rare: the next one that is there
+      if (least_cost >= 0) break;
+      const Chunk *begin = chunks.data(), *end = begin + chunks.size(), *from = other;
+      while (other->document == chunk.document && (other = other + 1 == end ? begin : other + 1) != from) {
+      }
+    }
+    if (other->document == chunk.document) continue;
+    const uint32_t* begin = tokens.data() + other->begin;
+    const Split found = split_chunk({begin, begin + other->tokens}, random_word(salt, kOtherSplit, number), split.kind);
+    const Run run = fit(begin + found.at, tokens_end, wanted, least, whole_sentences);
+    int64_t cost = std::abs(run.size() - wanted);
+    if (run.size() < least) cost += room();
+    if (found.kind != split.kind) cost += 4 * room();
+    if (least_cost >= 0 && cost >= least_cost) continue;
+    least_cost = cost;
+    second = run;
+    document = other->document;
+    if (cost <= wanted / 16) break;
+  }
+  return document;
 }
 
 PretrainingRow PretrainingRows::make_row(size_t source, const Chunks& chunks, uint64_t at, uint64_t seed,
                                          uint64_t number) const {
   const uint32_t* tokens = sources_[source].cache->tokens().data();
-  const uint32_t* tokens_end = tokens + sources_[source].cache->tokens().size();
   const Chunk& chunk = chunks[at];
-  Run first{tokens + chunk.begin, tokens + chunk.begin + chunk.tokens}, second{nullptr, nullptr};
-  PretrainingRow row;
-  row.source = source;
-  row.document[0] = row.document[1] = chunk.document;
+  Run first{tokens + chunk.begin, tokens + chunk.begin + chunk.tokens}, second;
+  int64_t documents[2] = {chunk.document, chunk.document};
+  int32_t label = -1;
   if (options_.objective == SentenceObjective::kNone) {
     first.end = std::min(first.end, first.begin + room());
   } else {
-    const uint64_t split = split_point(tokens, chunk, random_word(seed, kSplit, number));
-    second = {first.begin + split, first.end};
+    const Split split = split_chunk(first, random_word(seed, kSplit, number), Split::kSentence);
+    second = {first.begin + split.at, first.end};
     first.end = second.begin;
-    row.label = static_cast<int32_t>(random_word(seed, kLabel, number) >> 63);
-    if (row.label == 1 && options_.objective == SentenceObjective::kOrder) std::swap(first, second);
-    if (row.label == 1 && options_.objective == SentenceObjective::kNext) {
-      // The second half of another chunk, which looks like any second half, and then as much as fits.
-      const Chunk* other = &chunk;
-      for (int tries = 0; tries < 100 && other->document == chunk.document; ++tries)
-        other = &chunks[below(random_word(seed ^ static_cast<uint64_t>(tries) << 40, kOther, number), chunks.size())];
-      for (size_t i = 0; other->document == chunk.document && i < chunks.size(); ++i) other = &chunks[i];
-      if (other->document == chunk.document) {
-        row.label = 0;  // all rows are of one document
-      } else {
-        second.begin = tokens + other->begin + split_point(tokens, *other, random_word(seed, kOtherSplit, number));
-        second.end = second.begin;
-        const int64_t wanted = std::max<int64_t>(1, static_cast<int64_t>(chunk.tokens) - first.size());
-        while (second.end < tokens_end && second.size() < wanted)
-          if ((*second.end++ & CachedToken::kEndsDocument) != 0) break;
-        row.document[1] = other->document;
-      }
+    label = static_cast<int32_t>(random_word(seed, kLabel, number) >> 63);
+    if (label == 1 && options_.objective == SentenceObjective::kOrder) std::swap(first, second);
+    if (label == 1 && options_.objective == SentenceObjective::kNext) {
+      documents[1] = false_second(source, chunks, chunk, split, seed, number, second);
+      if (documents[1] == documents[0]) label = 0;  // all held-out rows are of one document
     }
     truncate_pair(first, second, room(), random_word(seed, kCut, number));
   }
+  PretrainingRow row = join(first, second);
+  row.label = label;
+  row.source = source;
   row.begin[0] = first.begin - tokens;
   row.begin[1] = second.begin == nullptr ? row.begin[0] : second.begin - tokens;
+  std::ranges::copy(documents, row.document);
+  return row;
+}
+
+/// [CLS] first [SEP] second [SEP]; the second may be nothing.
+PretrainingRow PretrainingRows::join(const Run& first, const Run& second) const {
+  PretrainingRow row;
   const auto put = [&](int32_t id, bool begins, int32_t segment) {
     row.ids.push_back(id);
     row.begins_word.push_back(begins ? 1 : 0);

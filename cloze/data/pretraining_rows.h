@@ -14,7 +14,8 @@ namespace cloze {
 /// What a row teaches beside masked words.
 enum class SentenceObjective : uint8_t {
   kNone,  ///< one segment: [CLS] text [SEP]
-  /// [CLS] A [SEP] B [SEP]: B follows A in its document (label 0), or stands in another document (label 1).
+  /// [CLS] A [SEP] B [SEP]: B follows A in its document (label 0), or stands in another document (label 1) and is about
+  /// as long and begins and ends as the true one does, so that the label shows in what is said alone.
   kNext,
   kOrder,  ///< A and B are neighbours, in their order (0) or swapped (1) (Lan et al., "ALBERT", 2020)
 };
@@ -27,7 +28,7 @@ struct PretrainingRow {
   std::vector<uint8_t> begins_word;    ///< 1 where a word begins
   int32_t label = -1;                  ///< 0 or 1; -1 without a sentence objective
   size_t source = 0;
-  /// First and last token (in their cache) of each segment and its document, for tests and for people.
+  /// First token (in its cache) of each segment, and its document, for tests and for people.
   int64_t begin[2] = {0, 0};
   int64_t document[2] = {0, 0};
 };
@@ -48,8 +49,8 @@ struct PretrainingSource {
 
 class PretrainingRows {
  public:
-  /// Errors: kUsage for options that cannot be; kValue where a source has one document and the objective needs text
-  /// from others (as said there), or no row at all.
+  /// Errors: kUsage for options that cannot be; kValue where all rows of a source are of one document and the objective
+  /// needs text from others, or where it has no row at all.
   PretrainingRows(std::vector<PretrainingSource> sources, int32_t cls_id, int32_t sep_id,
                   const PretrainingRowOptions& options);
 
@@ -72,11 +73,28 @@ class PretrainingRows {
     uint32_t document;
   };
   using Chunks = std::vector<Chunk>;
+  /// Some tokens of a cache.
+  struct Run {
+    const uint32_t* begin = nullptr;
+    const uint32_t* end = nullptr;
+    int64_t size() const { return end - begin; }
+  };
+  /// Where a chunk is parted.
+  struct Split {
+    enum Kind : uint8_t { kSentence, kWord, kToken };
+    uint64_t at;
+    Kind kind;
+  };
 
   void cut(size_t source);
   int64_t room() const;
   PretrainingRow make_row(size_t source, const Chunks& chunks, uint64_t at, uint64_t seed, uint64_t number) const;
-  uint64_t split_point(const uint32_t* tokens, const Chunk& chunk, uint64_t random) const;
+  PretrainingRow join(const Run& first, const Run& second) const;
+  Split split_chunk(const Run& chunk, uint64_t random, Split::Kind best) const;
+  int64_t false_second(size_t source, const Chunks& chunks, const Chunk& chunk, const Split& split, uint64_t seed,
+                       uint64_t number, Run& second) const;
+  Run fit(const uint32_t* begin, const uint32_t* end, int64_t wanted, int64_t least, bool whole_sentences) const;
+  static void truncate_pair(Run& first, Run& second, int64_t room, uint64_t random);
 
   std::vector<PretrainingSource> sources_;
   int32_t cls_id_, sep_id_;

@@ -52,27 +52,42 @@ uint64_t hash_tokenizer(const Tokenizer& tokenizer, const TokenCacheOptions& opt
   return hash_text(hash, fmt::format("{} {}", static_cast<int>(options.form), options.chinese_words));
 }
 
-/// Why the mapped file is not a whole cache; empty if it is. Reads all of it once.
-std::string damage_of(std::span<const std::byte> bytes, Footer& footer) {
+/// What a cache is wanted for.
+struct Wanted {
+  uint64_t tokenizer;   ///< hash_tokenizer
+  uint64_t vocabulary;  ///< ids are less
+};
+
+/// Why the tokens are not what the footer says; empty if they are. Reads all of them once.
+std::string damage_of_tokens(std::span<const uint32_t> tokens, const Footer& footer, uint64_t vocabulary) {
+  if (footer.tokens_crc != crc(tokens.data(), tokens.size_bytes())) return "its tokens are damaged (checksum)";
+  uint32_t largest = 0;
+  int64_t documents = 0;
+  for (const uint32_t token : tokens) {
+    largest = std::max(largest, token & CachedToken::kId);
+    documents += (token & CachedToken::kEndsDocument) != 0 ? 1 : 0;
+  }
+  if (largest >= vocabulary) return fmt::format("it holds id {} of {}", largest, vocabulary);
+  if ((tokens.back() & CachedToken::kEndsDocument) == 0) return "its last document has no end";
+  if (documents != footer.counts.documents)
+    return fmt::format("it should hold {} documents, but has {}", footer.counts.documents, documents);
+  return "";
+}
+
+/// Why the mapped file is not a whole cache, or not the one that is wanted; empty if it is.
+std::string damage_of(std::span<const std::byte> bytes, const Wanted& wanted, Footer& footer) {
   if (bytes.size() < sizeof(Footer)) return "it is too short";
   std::memcpy(&footer, bytes.data() + bytes.size() - sizeof(Footer), sizeof(Footer));
   if (std::memcmp(footer.magic, kMagic, sizeof kMagic) != 0) return "it is cut short, or no token cache";
   if (footer.footer_crc != crc(&footer, offsetof(Footer, footer_crc))) return "its footer is damaged";
   if (footer.version != kVersion) return fmt::format("it has version {}, not {}", footer.version, kVersion);
+  if (footer.tokenizer != wanted.tokenizer) return "it was made with another vocabulary or other options";
   const uint64_t count = (bytes.size() - sizeof(Footer)) / sizeof(uint32_t);
   if ((bytes.size() - sizeof(Footer)) % sizeof(uint32_t) != 0 || footer.counts.tokens != static_cast<int64_t>(count) ||
       count == 0)
-    return fmt::format("it should hold {} tokens, but has {}", footer.counts.tokens, count);
-  if (footer.tokens_crc != crc(bytes.data(), count * sizeof(uint32_t))) return "its tokens are damaged (checksum)";
-  uint32_t largest = 0, last = 0;
-  const char* data = reinterpret_cast<const char*>(bytes.data());
-  for (uint64_t i = 0; i < count; ++i) {
-    std::memcpy(&last, data + i * sizeof last, sizeof last);
-    largest = std::max(largest, last & CachedToken::kId);
-  }
-  if (largest >= footer.vocabulary) return fmt::format("it holds id {} of {}", largest, footer.vocabulary);
-  if ((last & CachedToken::kEndsDocument) == 0) return "its last document has no end";
-  return "";
+    return fmt::format("it should hold {} tokens, but has {} bytes of them", footer.counts.tokens,
+                       bytes.size() - sizeof(Footer));
+  return damage_of_tokens({reinterpret_cast<const uint32_t*>(bytes.data()), count}, footer, wanted.vocabulary);
 }
 
 struct TextStamp {
@@ -116,14 +131,14 @@ TokenCache TokenCache::open_or_build(const Path& corpus, const Path& cache, cons
   CLOZE_CHECK(corpus != "-", ErrorCode::kUsage, "a corpus must be a file: it is read again when its cache is stale");
   TokenCache result;
   const std::optional<TextStamp> stamp = stamp_of(corpus);
-  const uint64_t wanted = hash_tokenizer(tokenizer, options);
+  const Wanted wanted{hash_tokenizer(tokenizer, options), static_cast<uint64_t>(tokenizer.size())};
+  std::error_code ignored;  // a name that cannot be looked up is not there; writing it says why
   std::string why = "there is none";
   Footer footer{};
   for (int attempt = 0; attempt < 2; ++attempt) {
-    if (std::filesystem::exists(cache)) {
+    if (std::filesystem::exists(cache, ignored)) {
       result.file_ = MappedFile::open(cache);
-      why = damage_of(result.file_->bytes(), footer);
-      if (why.empty() && footer.tokenizer != wanted) why = "it was made with another vocabulary or other options";
+      why = damage_of(result.file_->bytes(), wanted, footer);
       if (why.empty() && stamp && (stamp->size != footer.text_size || stamp->time != footer.text_time))
         why = "the text has changed since";
       if (why.empty()) {
@@ -136,7 +151,7 @@ TokenCache TokenCache::open_or_build(const Path& corpus, const Path& cache, cons
       result.file_.reset();
     }
     if (!stamp) {
-      if (!std::filesystem::exists(cache)) CorpusReader(corpus, options.form);  // says that it is not there
+      if (!std::filesystem::exists(cache, ignored)) CorpusReader(corpus, options.form);  // says that it is not there
       fail(ErrorCode::kValue, "{} is not there, and its token cache {} cannot stand in for it: {}", corpus.string(),
            cache.string(), why);
     }

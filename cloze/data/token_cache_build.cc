@@ -134,46 +134,44 @@ class Builder {
       for (size_t i = next++; i < parts.size(); i = next++)
         tokens[i] = encode_part(parts[i], encoders_[static_cast<size_t>(worker)]);
     });
-    for (size_t i = 0; i < parts.size(); ++i) put(std::move(tokens[i]), parts[i].ends);
+    for (size_t i = 0; i < parts.size(); ++i) put(tokens[i], parts[i].ends);
   }
 
   void finish() {
-    if (!held_.empty()) end_document();
+    if (open_) end_document();
+    flush(tokens_.size());
   }
   TokenCacheCounts counts;
 
  private:
-  /// The last token of a document that goes on is held back, because its end may turn out to be the document's.
-  void put(std::vector<uint32_t> tokens, bool ends) {
+  /// The last token stays here until the next comes, because its end may turn out to be the document's.
+  void put(const std::vector<uint32_t>& tokens, bool ends) {
     for (const uint32_t token : tokens) {
       counts.sentences += (token & CachedToken::kEndsSentence) != 0 ? 1 : 0;
       counts.unknown += (token & CachedToken::kId) == unknown_ ? 1 : 0;
     }
-    if (!tokens.empty()) {
-      flush();
-      held_ = {tokens.back()};
-      tokens.pop_back();
-      counts.tokens += static_cast<int64_t>(tokens.size());
-      write_(tokens);
-    }
-    if (ends && !held_.empty()) end_document();
+    tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+    open_ = open_ || !tokens.empty();
+    if (ends && open_) end_document();
+    constexpr size_t kEnough = size_t{1} << 18;
+    if (tokens_.size() > kEnough) flush(tokens_.size() - 1);
   }
   void end_document() {
-    held_.back() |= CachedToken::kEndsDocument;
+    tokens_.back() |= CachedToken::kEndsDocument;
     ++counts.documents;
-    flush();
+    open_ = false;
   }
-  void flush() {
-    if (held_.empty()) return;
-    counts.tokens += static_cast<int64_t>(held_.size());
-    write_(held_);
-    held_.clear();
+  void flush(size_t count) {
+    counts.tokens += static_cast<int64_t>(count);
+    write_(std::span(tokens_).first(count));
+    tokens_.erase(tokens_.begin(), tokens_.begin() + static_cast<std::ptrdiff_t>(count));
   }
 
   std::vector<bool> begins_word_;
   uint32_t unknown_;
   std::vector<LineEncoder> encoders_;
-  std::vector<uint32_t> held_;
+  std::vector<uint32_t> tokens_;  ///< not written yet
+  bool open_ = false;             ///< whether a document with a token has not ended
   const std::function<void(std::span<const uint32_t>)>& write_;
 };
 

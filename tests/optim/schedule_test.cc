@@ -42,6 +42,21 @@ TEST(ScheduleTest, DegenerateLengths) {
                {0.25, 0.5, 0.75, 1, 1, 0});
 }
 
+TEST(ScheduleTest, RateOverTime) {
+  const auto linear = [](double share) { return rate_at(2, 0.2, Decline::kLinear, share); };
+  EXPECT_DOUBLE_EQ(linear(0), 0);
+  EXPECT_DOUBLE_EQ(linear(0.05), 0.5);
+  EXPECT_DOUBLE_EQ(linear(0.2), 2);
+  EXPECT_DOUBLE_EQ(linear(0.6), 1);
+  EXPECT_NEAR(linear(1), 0, 1e-15);
+  EXPECT_DOUBLE_EQ(linear(1.5), 0) << "a last step may end after the time";
+  EXPECT_DOUBLE_EQ(rate_at(2, 0, Decline::kLinear, 0), 2) << "without warm-up";
+  EXPECT_DOUBLE_EQ(rate_at(2, 0, Decline::kCosine, 0.25), 1.7071067811865475);
+  EXPECT_DOUBLE_EQ(rate_at(2, 0.5, Decline::kConstant, 0.9), 2);
+  EXPECT_DOUBLE_EQ(rate_at(2, 1, Decline::kLinear, 0.5), 1) << "nothing but warm-up";
+  EXPECT_DOUBLE_EQ(rate_at(2, 1, Decline::kLinear, 1), 2);
+}
+
 TEST(ScheduleTest, Names) {
   EXPECT_EQ(parse_decline("constant"), Decline::kConstant);
   EXPECT_EQ(parse_decline("linear"), Decline::kLinear);
