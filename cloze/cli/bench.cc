@@ -80,7 +80,7 @@ void run_start(const Options& options) {
   const ModelFiles files = ModelFiles::open(options.model);
   const Precision precision = options.precision.resolve();
   const auto predictor = task_of(files, "").load(files, {.lengths = {}, .precision = precision});
-  const TextExample row{.text = "hello", .text_pair = {}, .label = {}};
+  const TextExample row = predictor->sample_row();
   phase.next("forward");
   predictor->predict(std::span(&row, 1));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

@@ -23,7 +23,9 @@ void run(const Options& options) {
   const Precision precision = options.precision.resolve();
   const ModelFiles files = ModelFiles::open(options.model);
   const auto predictor = task_of(files, options.task).load(files, {options.lengths.lengths, precision});
-  const Examples examples = read_all(options.data, options.table.resolve());
+  ExampleOptions wanted = options.table.resolve();
+  require_columns(predictor->evaluation_columns(), wanted);
+  const Examples examples = read_all(options.data, wanted);
   CLOZE_CHECK(!examples.rows.empty(), ErrorCode::kValue, "{}: there are no rows", options.data);
   phase.next("evaluate");
   const Evaluation result = predictor->evaluate(examples.rows, options.data);
@@ -46,7 +48,7 @@ void run(const Options& options) {
 std::function<void()> setup_evaluate(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("--model", options->model, "model directory")->required();
-  app.add_option("--data", options->data, "labelled file; - is stdin")->required();
+  app.add_option("--data", options->data, "labelled file (fill-mask: of texts); - is stdin")->required();
   app.add_option("--task", options->task, "task; default: what the model was trained for");
   options->lengths.add(app);
   options->precision.add(app);

@@ -39,7 +39,7 @@ Json run_record(const Options& options) {
 std::unique_ptr<TrainingTask> make_task(const Options& options, int64_t seed) {
   const ProfilePhase phase("load");
   const TrainingSource source = resolve(options.source, options.table, seed);
-  return find_task(options.source.task).train(source);
+  return find_training_task(options.source.task).train(source);
 }
 
 TrainResult run_one(const Options& options, int64_t seed, const Path& output, Watcher& watcher,

@@ -77,4 +77,11 @@ ExampleOptions TableFlags::resolve() const {
   return options;
 }
 
+void require_columns(const ColumnOptions& needs, ExampleOptions& options) {
+  CLOZE_CHECK(needs.label_need != Need::kIgnored || options.columns.label.empty(), ErrorCode::kUsage,
+              "--label {}: this task reads no labels", options.columns.label);
+  options.columns.label_need = needs.label_need;
+  options.columns.text_pair_need = needs.text_pair_need;
+}
+
 }  // namespace cloze::cli

@@ -64,4 +64,7 @@ struct TableFlags {
   ExampleOptions resolve() const;
 };
 
+/// Asks for the columns that a task needs. Errors: kUsage for a label that it would not read.
+void require_columns(const ColumnOptions& needs, ExampleOptions& options);
+
 }  // namespace cloze::cli

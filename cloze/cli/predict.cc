@@ -12,6 +12,7 @@ struct Options {
   std::string model, task, input = "-";
   LengthFlags lengths;
   PrecisionFlag precision;
+  std::optional<int64_t> top_k;
   TableFlags table;
   ThreadsOption threads;
   ProfileFlag profile;
@@ -22,10 +23,10 @@ void run(const Options& options) {
   ProfilePhase phase("load");
   const Precision precision = options.precision.resolve();
   const ModelFiles files = ModelFiles::open(options.model);
-  const auto predictor = task_of(files, options.task).load(files, {options.lengths.lengths, precision});
+  const auto predictor = task_of(files, options.task).load(files, {options.lengths.lengths, precision, options.top_k});
   phase.next("read");
   ExampleOptions examples = options.table.resolve();
-  examples.columns.label_need = predictor->prediction_columns().label_need;
+  require_columns(predictor->prediction_columns(), examples);
   const auto reader = ExampleReader::open(options.input, examples);
   const StreamCounts counts = predict_stream(*predictor, *reader, [](std::span<const std::string> lines) {
     for (const std::string& line : lines) write_out(line + "\n");
@@ -45,6 +46,7 @@ std::function<void()> setup_predict(CLI::App& app) {
   app.add_option("--input", options->input, "file of rows; - is stdin")->capture_default_str();
   options->lengths.add(app);
   options->precision.add(app);
+  app.add_option("--top-k", options->top_k, "fill-mask: how many words for each mask; default 5");
   options->table.add(app, TableFlags::Labels::kNone, "replace");
   options->threads.add(app);
   options->profile.add(app);

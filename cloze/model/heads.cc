@@ -29,13 +29,23 @@ Var MaskedWordsHead::transform(const Var& rows) const {
 }
 
 Var MaskedWordsHead::forward(const Var& rows, const Var& word_embeddings) const {
-  return linear(transform(rows), word_embeddings, bias_.var);
+  return linear(transform(rows), word_embeddings, bias_.var, Activation::kNone, decoder_.get());
 }
 
 void MaskedWordsHead::collect(ParameterList& list) {
   transform_.collect(list);
   norm_.collect(list);
   list.push_back(&bias_);
+}
+
+void MaskedWordsHead::freeze(const Tensor& word_embeddings) {
+  transform_.freeze();
+  decoder_ = prepare_weight(word_embeddings);
+}
+
+void MaskedWordsHead::thaw() {
+  transform_.thaw();
+  decoder_.reset();
 }
 
 }  // namespace cloze

@@ -37,6 +37,8 @@ class NextSentenceHead {
   explicit NextSentenceHead(const BertConfig& config);
   Var forward(const Var& pooled) const { return linear_.forward(pooled); }  ///< [B,H] -> [B,2]
   void collect(ParameterList& list) { linear_.collect(list); }
+  void freeze() { linear_.freeze(); }
+  void thaw() { linear_.thaw(); }
 
  private:
   Linear linear_;
@@ -52,12 +54,17 @@ class MaskedWordsHead {
   /// hidden states at the rows of interest [R,H], Bert::word_embeddings() [V,H] -> [R,V]
   Var forward(const Var& rows, const Var& word_embeddings) const;
   void collect(ParameterList& list);
+  /// For inference: forward() then wants these same word embeddings [V,H], unchanged, until thaw(). Takes their memory
+  /// once more.
+  void freeze(const Tensor& word_embeddings);
+  void thaw();
 
  private:
   Activation activation_;
   Linear transform_;
   LayerNorm norm_;
   Parameter bias_;
+  std::shared_ptr<PreparedWeight> decoder_;
 };
 
 }  // namespace cloze

@@ -32,10 +32,17 @@ class PretrainingModel {
   Var masked_logits(const Var& hidden, const Tensor& rows) const;
   /// Hidden states [*,H] at each sequence's first token, first[B] I32 -> [B,2].
   Var next_sentence_logits(const Var& hidden, const Tensor& first) const;
+  /// The same of a batch, without the last layer's work for tokens that nobody reads.
+  Var next_sentence_logits(const RaggedBatch& batch, ForwardContext& context) const;
 
   void collect(ParameterList& list);
+  ParameterList parameters();
+  /// Before evaluation within training: the encoder alone.
   void freeze(Precision precision = Precision::kF32) { bert_.freeze(EncoderLayer::Rows::kAll, precision); }
-  void thaw() { bert_.thaw(); }
+  /// Before inference through Bert::forward_at() and pooled_only(): the heads too, which doubles the memory of the word
+  /// embeddings where masked words are asked for.
+  void freeze_with_heads(Precision precision = Precision::kF32);
+  void thaw();
 
  private:
   Bert bert_;

@@ -128,6 +128,10 @@ std::string hash_of_rows(const EncodedRows& rows, std::span<const int> labels) {
   return fmt::format("{:016x}", hash);
 }
 
+std::string place_of(const TextExample& row, const std::string& file) {
+  return fmt::format("{}{}line {}", file, file.empty() ? "" : " ", row.line);
+}
+
 std::string shorten_list(const std::vector<std::string>& names) {
   constexpr size_t kMost = 12;
   if (names.size() <= kMost) return fmt::format("{}", fmt::join(names, ", "));

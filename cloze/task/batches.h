@@ -52,6 +52,9 @@ Tokenizer scratch_tokenizer(const TrainingSource& source);
 /// 16 hexadecimal digits that change when a token, a segment, a row's extent or a label does.
 std::string hash_of_rows(const EncodedRows& rows, std::span<const int> labels);
 
+/// "FILE line 7", or "line 7" where no file is named: where a row stands, for errors.
+std::string place_of(const TextExample& row, const std::string& file);
+
 /// "a, b, c … (77 in all)": at most a dozen names.
 std::string shorten_list(const std::vector<std::string>& names);
 

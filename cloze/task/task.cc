@@ -28,6 +28,25 @@ const TaskEntry& find_task(const std::string& name) {
        fmt::join(names, ", "));
 }
 
+const TaskEntry& find_training_task(const std::string& name) {
+  std::vector<std::string> names;
+  for (const TaskEntry& task : tasks()) {
+    if (task.train != nullptr) names.emplace_back(task.name);
+    if (name != task.name) continue;
+    CLOZE_CHECK(task.train != nullptr, ErrorCode::kUsage,
+                "the task \"{}\" is not trained on labelled rows, but on raw text: cloze pretrain --corpus FILE", name);
+    return task;
+  }
+  fail(ErrorCode::kUsage, "unknown task \"{}\"{}; there are {}", name, did_you_mean(name, names),
+       fmt::join(names, ", "));
+}
+
+TextExample Predictor::sample_row() const {
+  TextExample row;
+  row.text = "hello";
+  return row;
+}
+
 const TaskEntry& task_of(const ModelFiles& files, const std::string& name) {
   if (!name.empty()) return find_task(name);
   const std::string where = files.path(ModelFiles::kConfig).string();
@@ -40,6 +59,12 @@ const TaskEntry& task_of(const ModelFiles& files, const std::string& name) {
               noted);
   for (const TaskEntry& task : tasks())
     if (config.architecture == task.architecture) return task;
+  std::vector<std::string> shared;
+  for (const TaskEntry& task : tasks())
+    if (task.shared_architecture != nullptr && config.architecture == task.shared_architecture)
+      shared.push_back(fmt::format("--task {}", task.name));
+  CLOZE_CHECK(shared.empty(), ErrorCode::kUsage, "{}: a {} has heads for several tasks; say which one: {}", where,
+              config.architecture, fmt::join(shared, " or "));
   fail(ErrorCode::kUsage,
        "{} does not say which task the model was trained for (architecture \"{}\"); name it with --task", where,
        config.architecture);
@@ -69,6 +94,7 @@ StreamCounts predict_stream(Predictor& predictor, ExampleReader& reader,
     bool more = false;
     try {
       more = reader.next(example);
+      if (more) predictor.check(example, reader.table().name());
     } catch (...) {
       answer();  // what came before the bad row is answered
       throw;

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -103,8 +104,13 @@ class Predictor {
   virtual Answers predict(std::span<const TextExample> rows) = 0;
   /// Metrics over labelled rows; `file` names where they come from in errors.
   virtual Evaluation evaluate(std::span<const TextExample> rows, const std::string& file) = 0;
-  /// Which columns its rows need.
+  /// Throws if predict() would refuse the row, with `file` and the row's line: so the rows before it can be answered.
+  virtual void check(const TextExample&, const std::string& /*file*/) const {}
+  /// Which columns the rows of predict() need, and those of evaluate().
   virtual ColumnOptions prediction_columns() const = 0;
+  virtual ColumnOptions evaluation_columns() const { return {}; }
+  /// A row that predict() answers.
+  virtual TextExample sample_row() const;
   virtual const LoadReport& load_report() const = 0;
   virtual const RowLimits& limits() const = 0;
 };
@@ -113,21 +119,27 @@ class Predictor {
 struct LoadOptions {
   LengthOptions lengths;
   Precision precision = Precision::kF32;  ///< of the encoder's products
+  /// Of tasks that rank many answers: how many of them. Other tasks refuse it.
+  std::optional<int64_t> top_k = std::nullopt;
 };
 
 struct TaskEntry {
   const char* name;          ///< the ecosystem's name, e.g. "text-classification"
   const char* architecture;  ///< Hugging Face's class, e.g. "BertForSequenceClassification"
   const char* summary;
-  std::unique_ptr<TrainingTask> (*train)(const TrainingSource&);
+  std::unique_ptr<TrainingTask> (*train)(const TrainingSource&);  ///< null: not trained from labelled rows
   std::unique_ptr<Predictor> (*load)(const ModelFiles&, const LoadOptions&);
+  /// A class that has this head among others: its checkpoints do not say which task is meant. Or null.
+  const char* shared_architecture = nullptr;
 };
 
 std::span<const TaskEntry> tasks();
 /// Errors: kUsage, with the tasks that there are.
 const TaskEntry& find_task(const std::string& name);
+/// The same among the tasks that can be trained. Errors: kUsage, which says of others how they are trained.
+const TaskEntry& find_training_task(const std::string& name);
 /// The task of a model directory: `name` if given, else config.json's "cloze" member, else its architecture.
-/// Errors: kUsage if none of them says.
+/// Errors: kUsage if none of them says, or if the architecture has heads for several tasks.
 const TaskEntry& task_of(const ModelFiles& files, const std::string& name);
 
 /// Reads rows and answers them in order through `write`, some at a time, in constant memory; where the input pauses,

@@ -217,6 +217,7 @@ class ClassificationTraining : public TrainingTask {
 class ClassificationPredictor : public Predictor {
  public:
   ClassificationPredictor(const ModelFiles& files, const LoadOptions& options) {
+    refuse_top_k(options, kTask);
     BertConfig config = load_config(files);
     const std::string where = files.path(ModelFiles::kConfig).string();
     Weights weights{files.dir()};
@@ -240,21 +241,7 @@ class ClassificationPredictor : public Predictor {
 
   Answers predict(std::span<const TextExample> rows) override {
     const EncodedRows encoded = encode_rows(model_->tokenizer, rows, model_->limits);
-    const Tensor p = class_probabilities(*model_, encoded);
-    const ProfilePhase phase("output");
-    const std::vector<std::string>& labels = model_->config.labels;
-    Answers answers{.lines = {}, .lengths = encoded.counts()};
-    for (size_t i = 0; i < rows.size(); ++i) {
-      const float* scores = p.data<float>() + i * labels.size();
-      const size_t best = static_cast<size_t>(std::max_element(scores, scores + labels.size()) - scores);
-      JsonLine line;
-      line.begin_object().member("label", labels[best]).member("score", scores[best]).key("scores").begin_object();
-      for (size_t c = 0; c < labels.size(); ++c) line.member(labels[c], scores[c]);
-      line.end_object().member("tokens", encoded.tokens(i)).member("windows", static_cast<int64_t>(encoded.windows(i)));
-      line.member("truncated", encoded.dropped[i]).end_object();
-      answers.lines.push_back(line.text());
-    }
-    return answers;
+    return class_answers(class_probabilities(*model_, encoded), model_->config.labels, encoded);
   }
 
   Evaluation evaluate(std::span<const TextExample> rows, const std::string& file) override {

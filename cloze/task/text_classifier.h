@@ -4,10 +4,10 @@
 #include <span>
 #include <vector>
 
-#include "cloze/metrics/classification.h"
 #include "cloze/model/checkpoint.h"
 #include "cloze/model/heads.h"
 #include "cloze/task/batches.h"
+#include "cloze/task/class_answers.h"
 #include "cloze/task/task.h"
 
 namespace cloze {
@@ -28,12 +28,9 @@ struct TextClassifier {
   void thaw();
 };
 
-/// Class probabilities [rows,C]; the model must be frozen. Without recording, batch by batch. The logits of a row's
-/// windows are averaged.
+/// Class probabilities [rows,C]; the model must be frozen.
 Tensor class_probabilities(const TextClassifier& model, const EncodedRows& rows);
 
-/// "loss" first; see docs/cli.md.
-std::span<const char* const> classification_metrics();
 Evaluation evaluate_classifier(const TextClassifier& model, const EncodedRows& rows, const std::vector<int>& truth);
 
 }  // namespace cloze
