@@ -62,7 +62,7 @@ class MpiTest : public testing::Test {
 
 TEST_F(MpiTest, TwoProcessesGiveWhatOneGives) {
   const std::string more = "--epochs 2 --batch-size 16 --gradient-accumulation 2";
-  const Outcome one = place_.cloze(training("one", more));
+  const Outcome one = place_.cloze(training("one", more + " --threads 1"));
   ASSERT_EQ(one.exit_code, 0) << one.err;
   const Outcome two = place_.shell(on(2) + training("two", more));
   ASSERT_EQ(two.exit_code, 0) << two.err;
@@ -79,7 +79,7 @@ TEST_F(MpiTest, TwoProcessesGiveWhatOneGives) {
   EXPECT_NE(first, std::string::npos);
   EXPECT_EQ(two.err.find("train: 400 rows", first + 1), std::string::npos) << "rank 0 alone speaks\n" << two.err;
   EXPECT_EQ(ModelFiles::open(place_ / "two").read_json("run.json")["processes"], 2);
-  const Outcome other = place_.cloze(training("two", more + " --resume"));
+  const Outcome other = place_.cloze(training("two", more + " --threads 1 --resume"));
   EXPECT_EQ(other.exit_code, 2);
   EXPECT_THAT(other.err, HasSubstr("processes: was 2")) << "the order of sums is another one";
 }
@@ -98,7 +98,7 @@ TEST(MpiPlugin, ALauncherWithoutThePluginIsAnErrorNotManyRuns) {
   std::filesystem::create_directories(place / "bin");
   std::filesystem::copy_file(CLOZE_BINARY, place / "bin/cloze");
   const std::string command =
-      fmt::format("'{}' {}", (place / "bin/cloze").string(), quick_training((place / "out").string()));
+      fmt::format("'{}' {}", (place / "bin/cloze").string(), quick_training((place / "out").string(), "--threads 1"));
   for (const char* launcher : {"OMPI_COMM_WORLD_SIZE=2 ", "PMI_SIZE=4 ", "PMIX_RANK=0 "}) {
     const Outcome outcome = place.shell(launcher + command);
     EXPECT_EQ(outcome.exit_code, 1) << launcher;

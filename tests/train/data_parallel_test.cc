@@ -5,6 +5,7 @@
 #include <cmath>
 #include <sstream>
 
+#include "cloze/base/thread_team.h"
 #include "cloze/train/run_state.h"
 #include "cloze/train/same_start.h"
 #include "cloze/train/trainer.h"
@@ -82,7 +83,14 @@ std::string error_of(int size, const std::function<void(Communicator&)>& work) {
   return "";
 }
 
-TEST(DataParallel, LossesAndMetricsAreThoseOfOneProcess) {
+/// Each process works alone, as it would with one processor: they share this program's thread team.
+class DataParallel : public testing::Test {
+ protected:
+  DataParallel() { set_thread_count(1); }
+  ~DataParallel() override { set_thread_count(0); }
+};
+
+TEST_F(DataParallel, LossesAndMetricsAreThoseOfOneProcess) {
   const Folder folder;
   Listener one;
   const TrainResult expected = run(folder / "one", alone(), one);
@@ -103,7 +111,7 @@ TEST(DataParallel, LossesAndMetricsAreThoseOfOneProcess) {
   }
 }
 
-TEST(DataParallel, AStopAskedOfOneStopsAllAndGoesOnWithTheSameBits) {
+TEST_F(DataParallel, AStopAskedOfOneStopsAllAndGoesOnWithTheSameBits) {
   const Folder folder;
   ThreadJob::run(2, [&](Communicator& communicator) {
     Listener whole;
@@ -134,7 +142,7 @@ TEST(DataParallel, AStopAskedOfOneStopsAllAndGoesOnWithTheSameBits) {
   });
 }
 
-TEST(DataParallel, PassesThatCannotBeSharedAreRefusedWithAdvice) {
+TEST_F(DataParallel, PassesThatCannotBeSharedAreRefusedWithAdvice) {
   const Folder folder;
   TrainOptions o = options();
   o.batch_size = 32;
@@ -150,7 +158,7 @@ TEST(DataParallel, PassesThatCannotBeSharedAreRefusedWithAdvice) {
   EXPECT_FALSE(std::filesystem::exists(folder / "out"));
 }
 
-TEST(DataParallel, ProcessesThatAreNotAlikeAreRefused) {
+TEST_F(DataParallel, ProcessesThatAreNotAlikeAreRefused) {
   const auto runs = [](const Json& second) {
     return error_of(2, [&](Communicator& communicator) {
       const Json first = {{"seed", 1}, {"threads", 1}};
@@ -170,7 +178,7 @@ TEST(DataParallel, ProcessesThatAreNotAlikeAreRefused) {
   EXPECT_THAT(weights(1.5), HasSubstr("the weights of rank 1 are not those of rank 0"));
 }
 
-TEST(DataParallel, ThreadsAreSharedOut) {
+TEST_F(DataParallel, ThreadsAreSharedOut) {
   int together = 0;
   std::mutex mutex;
   ThreadJob::run(2, [&](Communicator& communicator) {
