@@ -223,6 +223,12 @@ TEST_F(FillMask, EvaluatesPlainTextByTheStandardRecipe) {
               HasSubstr("data: no row has a token that could be masked"));
 }
 
+TEST_F(FillMask, EvaluationMasksWholeWords) {
+  // One of eight tokens is wanted; no word has fewer than two.
+  const std::vector<TextExample> rows(10, row("films films films films"));
+  EXPECT_EQ(metric_value(load({})->evaluate(rows, "data").metrics, "masked_tokens"), 20);
+}
+
 TEST_F(FillMask, MissingHeadsAndMasksAreNamed) {
   SmallPretrained small;
   small.heads.masked_words = false;
