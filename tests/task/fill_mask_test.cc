@@ -149,7 +149,7 @@ TEST_F(FillMask, ARowAloneGivesTheSameLine) {
     options.precision = precision;
     const auto predictor = load({}, options);
     std::vector<TextExample> rows;
-    for (int i = 0; i < 40; ++i) {
+    for (int i = 0; i < 24; ++i) {
       std::string text = "[MASK]";
       for (int j = 0; j < i % 23; ++j) text += j % 5 == 4 ? " [MASK]" : " film the x";
       rows.push_back(i % 3 == 0 ? row("is good [MASK]", "the x") : row(text.substr(0, 60) + " [MASK]"));
@@ -221,6 +221,12 @@ TEST_F(FillMask, EvaluatesPlainTextByTheStandardRecipe) {
                   },
                   ErrorCode::kValue),
               HasSubstr("data: no row has a token that could be masked"));
+}
+
+TEST_F(FillMask, EvaluationMasksWholeWords) {
+  // One of eight tokens is wanted; no word has fewer than two.
+  const std::vector<TextExample> rows(10, row("films films films films"));
+  EXPECT_EQ(metric_value(load({})->evaluate(rows, "data").metrics, "masked_tokens"), 20);
 }
 
 TEST_F(FillMask, MissingHeadsAndMasksAreNamed) {
