@@ -24,10 +24,14 @@ bool is_unfinished(const std::string& name) {
 
 }  // namespace
 
-FolderLock::FolderLock(const Path& folder) {
+FolderLock::FolderLock(const Path& folder, Busy busy) {
   descriptor_ = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   CLOZE_CHECK(descriptor_ >= 0, ErrorCode::kIo, "cannot open the folder {}: {}", folder.string(), std::strerror(errno));
-  if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+  const int how = busy == Busy::kWait ? LOCK_EX : LOCK_EX | LOCK_NB;
+  int failed = 0;
+  do failed = ::flock(descriptor_, how);
+  while (failed != 0 && errno == EINTR);
+  if (failed != 0) {
     const int why = errno;
     ::close(descriptor_);
     descriptor_ = -1;

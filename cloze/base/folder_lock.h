@@ -1,6 +1,8 @@
 // One process at a time in an output folder.
 #pragma once
 
+#include <cstdint>
+
 #include "cloze/base/file.h"
 
 namespace cloze {
@@ -10,8 +12,10 @@ namespace cloze {
 /// without locks it holds nothing and removes nothing.
 class FolderLock {
  public:
-  /// Errors: kUsage where another process holds it; kIo where the folder cannot be opened.
-  explicit FolderLock(const Path& folder);
+  enum class Busy : uint8_t { kRefuse, kWait };
+  /// Errors: kUsage where another process holds it, unless told to wait for its end; kIo where the folder cannot be
+  /// opened.
+  explicit FolderLock(const Path& folder, Busy busy = Busy::kRefuse);
   ~FolderLock();
   FolderLock(const FolderLock&) = delete;
   FolderLock& operator=(const FolderLock&) = delete;

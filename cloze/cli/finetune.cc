@@ -81,7 +81,7 @@ void run(const Options& options, Communicator& communicator) {
   if (options.seeds != 1) return run_seeds(options, communicator);
   Watcher watcher;
   const TrainResult result = run_one(options, options.train.seed, options.flags.output, watcher, communicator);
-  say_result(result, options.train, options.flags, watcher);
+  say_result(result, options.train, options.flags, watcher, "give --dev to keep the best ones");
 }
 
 }  // namespace

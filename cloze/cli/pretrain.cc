@@ -1,6 +1,8 @@
 #include "cloze/base/fields.h"
 #include "cloze/base/profile.h"
+#include "cloze/base/suggest.h"
 #include "cloze/base/thread_team.h"
+#include "cloze/cli/cache_folder.h"
 #include "cloze/cli/command.h"
 #include "cloze/cli/job.h"
 #include "cloze/cli/options.h"
@@ -9,6 +11,7 @@
 #include "cloze/cli/training_run.h"
 #include "cloze/task/pretraining.h"
 #include "cloze/train/same_start.h"
+#include "cloze/train/sampler.h"
 
 namespace cloze::cli {
 namespace {
@@ -63,12 +66,13 @@ struct Options {
 };
 
 bool is_one_of(const char* option, const std::string& value, const char* yes, const char* no) {
-  CLOZE_CHECK(value == yes || value == no, ErrorCode::kUsage, "{} must be {} or {}, got \"{}\"", option, yes, no,
-              value);
+  CLOZE_CHECK(value == yes || value == no, ErrorCode::kUsage, "{} must be {} or {}, got \"{}\"{}", option, yes, no,
+              value, did_you_mean(value, {yes, no}));
   return value == yes;
 }
 
-PretrainingOptions resolve(const Options& options) {
+/// What can be said before gigabytes of text are tokenized.
+void check(const Options& options) {
   const Source& s = options.source;
   CLOZE_CHECK(s.model.empty() != s.vocab.empty(), ErrorCode::kUsage, "{}",
               s.model.empty() ? "where to start from? Give --model DIR, or --vocab FILE for a model from random weights"
@@ -78,9 +82,26 @@ PretrainingOptions resolve(const Options& options) {
   CLOZE_CHECK(options.weights.empty() || options.weights.size() == options.corpora.size(), ErrorCode::kUsage,
               "--weights needs one number for each --corpus: there are {} and {}", options.weights.size(),
               options.corpora.size());
-  CLOZE_CHECK(s.dropout < 1, ErrorCode::kUsage, "--dropout must be below 1, got {}", s.dropout);
+  for (const double weight : options.weights)
+    CLOZE_CHECK(weight > 0 && weight <= 1e6, ErrorCode::kUsage, "--weights must be above 0 and at most 1e6, got {}",
+                weight);
+  CLOZE_CHECK(s.max_length >= 8, ErrorCode::kUsage, "--max-length of pretraining must be at least 8, got {}",
+              s.max_length);
+  CLOZE_CHECK(s.short_rate >= 0 && s.short_rate <= 1, ErrorCode::kUsage, "--short-rate must be 0 to 1, got {}",
+              s.short_rate);
+  CLOZE_CHECK(s.heldout >= 0 && s.heldout <= 0.5, ErrorCode::kUsage, "--heldout must be 0 to 0.5, got {}", s.heldout);
+  CLOZE_CHECK(options.train.patience == 0 || s.heldout > 0, ErrorCode::kUsage,
+              "--patience needs held-out rows: --heldout must be above 0");
+  CLOZE_CHECK(s.dropout == -1 || (s.dropout >= 0 && s.dropout < 1), ErrorCode::kUsage,
+              "--dropout must be 0 or more and below 1, or -1 for the model's, got {}", s.dropout);
+  CLOZE_CHECK(parse_batching(options.train.batching) == Batching::kShuffled, ErrorCode::kUsage,
+              "--batching of pretraining is shuffled: its rows are of about one length");
   CLOZE_CHECK(s.evaluation_rows >= 1, ErrorCode::kUsage, "--evaluation-rows must be at least 1, got {}",
               s.evaluation_rows);
+}
+
+PretrainingOptions resolve(const Options& options, const Path& cache_dir) {
+  const Source& s = options.source;
   PretrainingOptions result;
   result.model = s.model;
   result.vocab = s.vocab;
@@ -88,7 +109,7 @@ PretrainingOptions resolve(const Options& options) {
   if (s.model.empty()) result.scratch_config = scratch_config(s.scratch);
   result.corpora.assign(options.corpora.begin(), options.corpora.end());
   result.weights = options.weights;
-  result.cache_dir = options.cache_dir.empty() ? Path(options.flags.output) / "cache" : Path(options.cache_dir);
+  result.cache_dir = cache_dir;
   const bool whole = is_one_of("--mask-words", s.words, "whole", "pieces");
   result.cache = {.form = parse_document_form(s.documents), .chinese_words = whole};
   result.rows.max_length = s.max_length;
@@ -116,10 +137,14 @@ Json run_record(const Options& options) {
   return run;
 }
 
-/// Says how far a token cache is.
+/// Says how far a token cache is; ends it where the user asks for that (a process by itself: others would wait).
 class CacheWatcher {
  public:
+  explicit CacheWatcher(const Communicator& communicator) : stoppable_(communicator.size() == 1) {}
   void operator()(const Path& corpus, int64_t bytes) {
+    if (stoppable_ && interrupted())
+      fail(ErrorCode::kInterrupted, "stopped while tokenizing {}; the same command starts that file over",
+           corpus.string());
     const auto now = std::chrono::steady_clock::now();
     if (now - said_ < std::chrono::seconds(5)) return;
     said_ = now;
@@ -127,22 +152,27 @@ class CacheWatcher {
   }
 
  private:
+  bool stoppable_;
   std::chrono::steady_clock::time_point said_ = std::chrono::steady_clock::now();
 };
 
 void run(const Options& options, Communicator& communicator) {
-  if (options.show_batch == 0) options.flags.check();
-  CLOZE_CHECK(!options.flags.output.empty() || !options.cache_dir.empty(), ErrorCode::kUsage,
-              "give --output, or --cache-dir: the tokens of the corpus are kept there");
   CLOZE_CHECK(options.show_batch >= 0, ErrorCode::kUsage, "--show-batch must not be negative, got {}",
               options.show_batch);
+  const bool rehearsal = options.show_batch > 0 || options.flags.dry_run;
+  if (!rehearsal) options.flags.check();
+  CLOZE_CHECK(!rehearsal || communicator.size() == 1, ErrorCode::kUsage,
+              "--show-batch and --dry-run are for one process");
   options.threads.apply(communicator);
   options.train.check();
   check_passes(communicator, options.train);
-  const PretrainingOptions resolved = resolve(options);
+  check(options);
+  catch_interrupts(communicator);
+  const CacheFolder cache(options.cache_dir, options.flags.output, rehearsal);
+  const PretrainingOptions resolved = resolve(options, cache.path());
   const auto make_task = [&] {
     const ProfilePhase phase("load");
-    CacheWatcher watcher;
+    CacheWatcher watcher(communicator);
     // One process builds the caches, then the others map them.
     if (communicator.rank() != 0) share_text(communicator, "");
     auto task = make_pretraining(resolved, [&](const Path& corpus, int64_t bytes) { watcher(corpus, bytes); });
@@ -150,15 +180,16 @@ void run(const Options& options, Communicator& communicator) {
     return task;
   };
   constexpr int64_t kRows = 3;
-  if (options.show_batch > 0 || options.flags.dry_run) {
-    if (communicator.size() > 1) fail(ErrorCode::kUsage, "--show-batch and --dry-run are for one process");
-    return rehearse(make_task, options.train, run_record(options), options.show_batch > 0 ? options.show_batch : kRows);
+  if (rehearsal) {
+    rehearse(make_task, options.train, run_record(options), options.show_batch > 0 ? options.show_batch : kRows);
+    if (!cache.is_temporary()) say(fmt::format("but for the corpus's tokens, in {}", cache.path().string()));
+    return;
   }
-  catch_interrupts(communicator);
   Watcher watcher;
   const TrainResult result = run_training(make_task, options.train, run_record(options), options.flags,
                                           options.flags.output, watcher, communicator);
-  say_result(result, options.train, options.flags, watcher);
+  say_result(result, options.train, options.flags, watcher,
+             "none are held out to choose better ones by, see --heldout");
 }
 
 }  // namespace
@@ -178,7 +209,7 @@ std::function<void()> setup_pretrain(CLI::App& app) {
   app.add_option("--weights", options->weights, "how often each corpus counts relative to its size; default 1 each");
   options->source.visit(binder);
   app.add_option("--cache-dir", options->cache_dir, "folder for the corpora's tokens (default: OUTPUT/cache)");
-  app.add_option("--show-batch", options->show_batch, "show so many rows as the model sees them, and do nothing else");
+  app.add_option("--show-batch", options->show_batch, "a --dry-run that shows so many rows, as the model sees them");
   options->flags.add(app);
   options->train.visit(binder);
   options->threads.add(app);

@@ -70,6 +70,10 @@ void catch_interrupts(const Communicator& communicator) {
   if (communicator.size() > 1) std::signal(SIGUSR1, ask_stop);  // mpirun hands it on, and ends the job at the others
 }
 
+bool interrupted() {
+  return stop_asked;
+}
+
 TrainResult run_training(const MakeTask& make_task, const TrainOptions& train_options, Json record,
                          const RunFlags& flags, const Path& output, Watcher& watcher, Communicator& communicator) {
   if (communicator.rank() == 0) check_output(output, flags.start());
@@ -103,15 +107,15 @@ void rehearse(const MakeTask& make_task, const TrainOptions& train_options, Json
 }
 
 void say_result(const TrainResult& result, const TrainOptions& train_options, const RunFlags& flags,
-                const Watcher& watcher) {
+                const Watcher& watcher, std::string_view without_dev) {
   if (result.was_complete)
     return say(fmt::format("the run in {} was finished already ({} steps): nothing to do", flags.output, result.steps));
   if (result.best.lengths.rows > 0) say("\n" + result.best.text);
   if (result.stopped_early)
     say(fmt::format("stopped early: {} evaluations without a better one (--patience)", train_options.patience));
   if (result.metric.empty())
-    say(fmt::format("done in {}: the last weights are in {} (give --dev to keep the best ones)",
-                    clock_text(watcher.seconds()), flags.output));
+    say(fmt::format("done in {}: the last weights are in {} ({})", clock_text(watcher.seconds()), flags.output,
+                    without_dev));
   else
     say(fmt::format("done in {}: best {} {:.4f} at step {} of {}; the model is in {}", clock_text(watcher.seconds()),
                     result.metric, result.best_value, result.best_step, result.steps, flags.output));

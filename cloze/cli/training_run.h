@@ -43,16 +43,18 @@ using MakeTask = std::function<std::unique_ptr<TrainingTask>()>;
 
 /// From now on an interrupt ends a run after the step in hand; a second one ends the program.
 void catch_interrupts(const Communicator& communicator);
+bool interrupted();
 
 /// Trains into `output`, on all processes of the job. `record` is what the run depends on, for run.json.
 TrainResult run_training(const MakeTask& make_task, const TrainOptions& train_options, Json record,
                          const RunFlags& flags, const Path& output, Watcher& watcher, Communicator& communicator);
 
-/// What would be done, without doing it: facts on stderr, the resolved configuration on stdout.
+/// What would be done, without doing it: facts on stderr, the resolved configuration on stdout. Takes `rows` rows at
+/// most.
 void rehearse(const MakeTask& make_task, const TrainOptions& train_options, Json record, int64_t rows);
 
-/// The closing lines of a run.
+/// The closing lines of a run. `without_dev` says how to get rows that choose the best weights.
 void say_result(const TrainResult& result, const TrainOptions& train_options, const RunFlags& flags,
-                const Watcher& watcher);
+                const Watcher& watcher, std::string_view without_dev);
 
 }  // namespace cloze::cli

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "cloze/base/folder_lock.h"
 #include "cloze/base/profile.h"
 #include "cloze/model/checkpoint.h"
 #include "cloze/model/pretraining_model.h"
@@ -22,6 +23,22 @@ struct Score {
   double rows = 0, loss = 0, correct = 0;
   double mean_loss() const { return rows > 0 ? loss / rows : std::nan(""); }
   double accuracy() const { return rows > 0 ? correct / rows : std::nan(""); }
+  void add(const Score& part) {
+    rows += part.rows;
+    loss += part.loss;
+    correct += part.correct;
+  }
+};
+
+/// Of some held-out rows.
+struct HeldoutScore {
+  Score words, sentences;
+  size_t rows = 0;
+  void add(const HeldoutScore& part) {
+    words.add(part.words);
+    sentences.add(part.sentences);
+    rows += part.rows;
+  }
 };
 
 /// Sums over labels[B] of the losses, and how many were right.
@@ -67,7 +84,8 @@ Tensor sinusoidal_positions(const Shape& shape, double deviation) {
 
 /// A file name for a corpus's cache that no other corpus of the run has.
 std::string cache_name(const Path& corpus) {
-  std::string name = corpus.filename().string();
+  constexpr size_t kMostBytes = 100;  // of a name that may be as long as the system allows
+  const std::string name = corpus.filename().string().substr(0, kMostBytes);
   uint32_t hash = 2166136261u;
   std::error_code ignored;
   for (const char c : std::filesystem::absolute(corpus, ignored).string())
@@ -80,8 +98,8 @@ class Pretraining : public TrainingTask {
   Pretraining(const PretrainingOptions& options, const PretrainingProgress& progress)
       : options_(options), tokenizer_(tokenizer_of(options)), masker_(tokenizer_, options.masking) {
     make_config();
+    make_model();  // before the corpora are tokenized, which may take long and be in vain
     open_rows(progress);
-    make_model();
     summarise();
   }
 
@@ -163,7 +181,7 @@ class Pretraining : public TrainingTask {
     if (masked.row.label >= 0)
       label = fmt::format("; {}", has_order() ? (masked.row.label == 0 ? "B follows A" : "A follows B")
                                               : (masked.row.label == 0 ? "B follows A" : "B is from another document"));
-    return fmt::format("from   {}, document {}{}; {} of {} tokens masked\npieces{}",
+    return fmt::format("from   {}, document {}{}; {} of {} tokens to be <predicted>\npieces{}",
                        rows_->sources()[whole.source].name, whole.document[0] + 1, label, masked.positions.size(),
                        whole.ids.size(), pieces);
   }
@@ -185,6 +203,8 @@ class Pretraining : public TrainingTask {
     return join_rows(rows);
   }
 
+  HeldoutScore score(const std::vector<MaskedRow>& rows);
+  std::string table(const std::vector<HeldoutScore>& scores, const HeldoutScore& all) const;
   void make_config();
   void open_rows(const PretrainingProgress& progress);
   void make_model();
@@ -212,13 +232,16 @@ void Pretraining::make_config() {
   if (has_order()) name_ = "sop";
   config_.architecture = has_sentences() ? kWithSentences : kMaskedWords;
   config_.labels.clear();
-  config_.cloze.erase("task");
+  // A task's own notes say nothing of the model that comes out.
+  for (const char* note : {"task", "max_length", "long", "stride"}) config_.cloze.erase(note);
   saved_config_ = config_;
   if (options_.dropout >= 0) config_.hidden_dropout_prob = config_.attention_probs_dropout_prob = options_.dropout;
 }
 
 void Pretraining::open_rows(const PretrainingProgress& progress) {
   make_folder(options_.cache_dir);
+  // Who comes while another process tokenizes waits, and then finds what it needs. What killed ones left is removed.
+  const FolderLock lock(options_.cache_dir, FolderLock::Busy::kWait);
   std::vector<PretrainingSource> sources;
   for (size_t i = 0; i < options_.corpora.size(); ++i) {
     const Path& corpus = options_.corpora[i];
@@ -227,6 +250,9 @@ void Pretraining::open_rows(const PretrainingProgress& progress) {
                                                          if (progress) progress(corpus, bytes);
                                                        });
     const TokenCacheCounts& c = cache.counts();
+    CLOZE_CHECK(c.unknown < c.tokens, ErrorCode::kValue,
+                "{}: all of its {} tokens are unknown to the vocabulary; give one that fits the text", corpus.string(),
+                c.tokens);
     summary_.push_back(fmt::format("corpus: {}: {} documents, {} sentences, {} tokens, {:.2f} % unknown{}",
                                    corpus.string(), c.documents, c.sentences, c.tokens,
                                    100.0 * static_cast<double>(c.unknown) / static_cast<double>(c.tokens),
@@ -273,68 +299,72 @@ void Pretraining::summarise() {
 
 Evaluation Pretraining::evaluate() {
   const NoGrad no_grad;
-  model_->freeze();
   const int64_t count = std::min(options_.evaluation_rows, rows_->heldout_rows());
-  std::vector<Score> words(rows_->sources().size()), sentences(rows_->sources().size());
-  std::map<int32_t, double> guesses;  // how often each target stands in the held-out rows
   // Rows of one source at a time, so that its figures are its own.
-  std::vector<std::vector<MaskedRow>> by_source(words.size());
+  std::vector<std::vector<MaskedRow>> by_source(rows_->sources().size());
+  std::map<int32_t, double> guesses;  // how often each target stands in the held-out rows
   for (int64_t i = 0; i < count; ++i) {
     MaskedRow row = mask_row(rows_->heldout_row(i), masker_, ~options_.rows.seed, i);
     for (const int32_t target : row.targets) guesses[target] += 1;
     by_source[row.row.source].push_back(std::move(row));
   }
-  constexpr size_t kRows = 32;
-  for (size_t s = 0; s < by_source.size(); ++s) {
-    for (size_t begin = 0; begin < by_source[s].size(); begin += kRows) {
-      const size_t end = std::min(by_source[s].size(), begin + kRows);
-      const std::vector<MaskedRow> rows(by_source[s].begin() + static_cast<std::ptrdiff_t>(begin),
-                                        by_source[s].begin() + static_cast<std::ptrdiff_t>(end));
-      const PretrainingBatch batch = join_rows(rows);
-      ForwardContext context;
-      const Var hidden = model_->bert().forward_at(batch.tokens, batch.picked, context);
-      LossStatistics statistics;
-      linear_cross_entropy(model_->masked_hidden(hidden, batch.masked), model_->decoder_weight(),
-                           model_->decoder_bias(), batch.targets, Precision::kF32, &statistics);
-      add_masked(statistics, words[s]);
-      if (has_sentences())
-        add_sentences(model_->next_sentence_logits(hidden, batch.first).value(), batch.labels, sentences[s]);
-    }
-  }
+  model_->freeze();
+  std::vector<HeldoutScore> scores;
+  for (const std::vector<MaskedRow>& rows : by_source) scores.push_back(score(rows));
   model_->thaw();
-  Score all_words, all_sentences;
-  Evaluation result;
-  result.lengths.rows = count;
-  const auto add_to = [](Score& sum, const Score& part) {
-    sum.rows += part.rows;
-    sum.loss += part.loss;
-    sum.correct += part.correct;
-  };
-  result.text = fmt::format("{:<28} {:>7} {:>10} {:>12}", "held out", "rows", "perplexity", "masked words");
-  result.text += has_sentences() ? fmt::format(" {:>10}\n", name_) : "\n";
-  const auto line = [&](const std::string& name, size_t rows, const Score& w, const Score& s) {
-    result.text += fmt::format("{:<28} {:>7} {:>10.2f} {:>12.4f}", name, rows, std::exp(w.mean_loss()), w.accuracy());
-    result.text += has_sentences() ? fmt::format(" {:>10.4f}\n", s.accuracy()) : "\n";
-  };
-  for (size_t s = 0; s < words.size(); ++s) {
-    add_to(all_words, words[s]);
-    add_to(all_sentences, sentences[s]);
-    line(Path(rows_->sources()[s].name).filename().string(), by_source[s].size(), words[s], sentences[s]);
-  }
-  if (words.size() > 1) line("all", static_cast<size_t>(count), all_words, all_sentences);
+  HeldoutScore all;
+  for (const HeldoutScore& part : scores) all.add(part);
   double most = 0;
   for (const auto& [id, times] : guesses) most = std::max(most, times);
-  const double loss = all_words.mean_loss() + (has_sentences() ? all_sentences.mean_loss() : 0);
+  Evaluation result;
+  result.lengths.rows = count;
+  result.text = table(scores, all);
+  const double loss = all.words.mean_loss() + (has_sentences() ? all.sentences.mean_loss() : 0);
   result.metrics = {{"loss", loss},
-                    {"mlm_loss", all_words.mean_loss()},
-                    {"perplexity", std::exp(all_words.mean_loss())},
-                    {"mlm_accuracy", all_words.accuracy()},
-                    {"mlm_guess", all_words.rows > 0 ? most / all_words.rows : std::nan("")}};
+                    {"mlm_loss", all.words.mean_loss()},
+                    {"perplexity", std::exp(all.words.mean_loss())},
+                    {"mlm_accuracy", all.words.accuracy()},
+                    {"mlm_guess", all.words.rows > 0 ? most / all.words.rows : std::nan("")}};
   if (has_sentences()) {
-    result.metrics.emplace_back(name_ + "_loss", all_sentences.mean_loss());
-    result.metrics.emplace_back(name_ + "_accuracy", all_sentences.accuracy());
+    result.metrics.emplace_back(name_ + "_loss", all.sentences.mean_loss());
+    result.metrics.emplace_back(name_ + "_accuracy", all.sentences.accuracy());
   }
   return result;
+}
+
+HeldoutScore Pretraining::score(const std::vector<MaskedRow>& rows) {
+  HeldoutScore result;
+  result.rows = rows.size();
+  constexpr size_t kRows = 32;
+  for (size_t begin = 0; begin < rows.size(); begin += kRows) {
+    const auto first = rows.begin() + static_cast<std::ptrdiff_t>(begin);
+    const auto last = rows.begin() + static_cast<std::ptrdiff_t>(std::min(rows.size(), begin + kRows));
+    const PretrainingBatch batch = join_rows({first, last});
+    ForwardContext context;
+    const Var hidden = model_->bert().forward_at(batch.tokens, batch.picked, context);
+    LossStatistics statistics;
+    linear_cross_entropy(model_->masked_hidden(hidden, batch.masked), model_->decoder_weight(), model_->decoder_bias(),
+                         batch.targets, Precision::kF32, &statistics);
+    add_masked(statistics, result.words);
+    if (has_sentences())
+      add_sentences(model_->next_sentence_logits(hidden, batch.first).value(), batch.labels, result.sentences);
+  }
+  return result;
+}
+
+/// For people: a line for each source that has held-out rows.
+std::string Pretraining::table(const std::vector<HeldoutScore>& scores, const HeldoutScore& all) const {
+  std::string text = fmt::format("{:<28} {:>7} {:>10} {:>12}", "held out", "rows", "perplexity", "masked words");
+  text += has_sentences() ? fmt::format(" {:>10}\n", name_) : "\n";
+  const auto add_line = [&](const std::string& name, const HeldoutScore& s) {
+    text += fmt::format("{:<28} {:>7} {:>10.2f} {:>12.4f}", name, s.rows, std::exp(s.words.mean_loss()),
+                        s.words.accuracy());
+    text += has_sentences() ? fmt::format(" {:>10.4f}\n", s.sentences.accuracy()) : "\n";
+  };
+  for (size_t s = 0; s < scores.size(); ++s)
+    if (scores[s].rows > 0) add_line(Path(rows_->sources()[s].name).filename().string(), scores[s]);
+  if (scores.size() > 1) add_line("all", all);
+  return text;
 }
 
 }  // namespace

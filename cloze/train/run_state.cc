@@ -1,5 +1,6 @@
 #include "cloze/train/run_state.h"
 
+#include <cmath>
 #include <sstream>
 
 #include "cloze/base/fields.h"
@@ -90,6 +91,8 @@ RunState load_run_state(const ModelFiles& files, const Json& run, int64_t total_
   state.loss_sum = number("loss_sum");
   state.best_value = number("best_value");
   state.seconds = number("seconds");
+  CLOZE_CHECK(state.seconds >= 0 && std::isfinite(state.seconds), ErrorCode::kFormat, "{}: \"seconds\" is {}",
+              path.string(), state.seconds);
   std::istringstream sums(text("sums"));
   for (std::string digits; sums >> digits;) state.sums.push_back(parsed("sums", digits));
   state.best_metrics = text("best_metrics");

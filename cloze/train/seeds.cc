@@ -82,7 +82,7 @@ SeedSummary train_seeds(const Path& output, int64_t first, int64_t count,
   summary.spreads = spreads_of(summary.results);
   const auto worth = [&](size_t i) {
     const TrainResult& r = summary.results[i];
-    return r.metric == "loss" ? -r.best_value : r.best_value;
+    return less_is_better(r.metric) ? -r.best_value : r.best_value;
   };
   for (size_t i = 1; i < summary.results.size(); ++i)
     if (worth(i) > worth(summary.best)) summary.best = i;

@@ -70,6 +70,9 @@ class Run {
     if (start == Start::kResume) {
       if (writes()) state_ = load_run_state(files_, run_, total_steps_, optimizer_);
       share_run_state(communicator_, state_, optimizer_);
+      CLOZE_CHECK(state_.sums.size() == task_.training_sums().size(), ErrorCode::kFormat,
+                  "{}: \"sums\" holds {} numbers, this task has {}; start anew with --overwrite",
+                  files_.path(kResumeFile).string(), state_.sums.size(), task_.training_sums().size());
       std::ranges::copy(state_.sums, task_.training_sums().begin());
       observer_.on_message(fmt::format("resumed at {}", place()));
     } else if (writes()) {
@@ -85,8 +88,7 @@ class Run {
       const bool epoch_ends = state_.step % steps_per_epoch_ == 0;
       const bool due = options_.eval_steps > 0 ? state_.step % options_.eval_steps == 0 : epoch_ends;
       last = is_over();
-      CLOZE_CHECK(!last || state_.step > 1 || budget_ == 0, ErrorCode::kUsage,
-                  "--time-budget {} is less than one step, which took {:.1f} s", options_.time_budget, seconds());
+      if (last && budget_ > 0 && state_.step == 1) refuse_budget();
       if (due || last) evaluate();
       if (last || out_of_patience()) break;
       const bool stops = stopping();
@@ -141,6 +143,14 @@ class Run {
     const int64_t first = state_.step % steps_per_epoch_ * count;
     return std::span(order_).subspan(static_cast<size_t>(first),
                                      static_cast<size_t>(std::min(count, task_.rows() - first)));
+  }
+
+  /// The schedule would have had no second step: nothing is kept, so that the same folder serves the next try.
+  [[noreturn]] void refuse_budget() {
+    const double took = seconds();
+    if (writes()) remove_run(files_);
+    fail(ErrorCode::kUsage, "--time-budget {} is less than one step, which took {:.1f} s; give more time",
+         options_.time_budget, took);
   }
 
   void save() {
@@ -245,7 +255,7 @@ class Run {
     if (task_.has_dev()) {
       info.dev = task_.evaluate();
       for (const auto& [name, value] : info.dev.metrics) line.member("dev_" + name, value);
-      const double found = metric_value(info.dev.metrics, metric_) * (metric_ == "loss" ? -1 : 1);
+      const double found = metric_value(info.dev.metrics, metric_) * (less_is_better(metric_) ? -1 : 1);
       const double value = std::isnan(found) ? -std::numeric_limits<double>::infinity() : found;
       info.best = state_.best_step == 0 || value > state_.best_value;
       const bool gained = state_.best_step == 0 || value > state_.patience_value + options_.min_delta;
@@ -272,7 +282,7 @@ class Run {
     TrainResult result{.steps = state_.step,
                        .best_step = state_.best_step,
                        .metric = task_.has_dev() ? metric_ : "",
-                       .best_value = metric_ == "loss" ? -state_.best_value : state_.best_value,
+                       .best_value = less_is_better(metric_) ? -state_.best_value : state_.best_value,
                        .best_metrics = {},
                        .best = best_,
                        .was_complete = false,
@@ -359,6 +369,10 @@ Claim claim_folder(const RunSettings& settings, const Json& run, Communicator& c
 
 }  // namespace
 
+bool less_is_better(const std::string& metric) {
+  return metric == "loss" || metric.ends_with("_loss") || metric == "perplexity";
+}
+
 int64_t total_steps(const TrainingTask& task, const TrainOptions& options) {
   if (!options.time_budget.empty()) return 0;
   return options.steps > 0 ? options.steps : epoch_steps(task, options) * options.epochs;
@@ -373,8 +387,10 @@ TrainResult train(TrainingTask& task, const TrainOptions& options, Json run, con
   CLOZE_CHECK(options.save_best.empty() || std::ranges::find(metrics, options.save_best) != metrics.end(),
               ErrorCode::kUsage, "--save-best: no metric \"{}\"{}; there are {}", options.save_best,
               did_you_mean(options.save_best, metrics), fmt::join(metrics, ", "));
-  CLOZE_CHECK(options.patience == 0 || task.has_dev(), ErrorCode::kUsage,
-              "--patience needs --dev: without it no evaluation tells a better model from a worse one");
+  CLOZE_CHECK(
+      options.patience == 0 || task.has_dev(), ErrorCode::kUsage,
+      "--patience needs rows to evaluate on (--dev; in pretraining --heldout): without them no evaluation tells a "
+      "better model from a worse one");
   run["inputs"] = task.fingerprint();
   Communicator& communicator = settings.communicator != nullptr ? *settings.communicator : alone();
   check_passes(communicator, options);

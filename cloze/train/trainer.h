@@ -93,6 +93,9 @@ struct TrainResult {
 /// Before the task is built: checks that `output` may be used so. Errors: kUsage, with what to do.
 void check_output(const Path& output, Start start);
 
+/// Whether a smaller value of the metric is the better one: losses and perplexity.
+bool less_is_better(const std::string& metric);
+
 /// Optimizer steps of a whole run; 0 where --time-budget ends it.
 int64_t total_steps(const TrainingTask& task, const TrainOptions& options);
 

@@ -1,5 +1,10 @@
 #include "cloze/base/folder_lock.h"
 
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <thread>
+
 #include "temporary.h"
 
 namespace cloze {
@@ -17,6 +22,20 @@ TEST(FolderLock, KeepsASecondWriterOutUntilItGoes) {
                 testing::HasSubstr("another process is writing there"));
   }
   EXPECT_EQ(error_of([&] { const FolderLock third(folder.path()); }), "no error");
+}
+
+TEST(FolderLock, WaitsWhereItIsTold) {
+  const TemporaryFolder folder;
+  auto first = std::make_unique<FolderLock>(folder.path());
+  std::atomic<bool> released{false};
+  std::thread holder([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    released = true;
+    first.reset();
+  });
+  const FolderLock second(folder.path(), FolderLock::Busy::kWait);
+  EXPECT_TRUE(released);
+  holder.join();
 }
 
 TEST(FolderLock, RemovesWhatAKilledProcessLeftAndNothingElse) {

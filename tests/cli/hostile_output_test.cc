@@ -1,11 +1,10 @@
 // Output that cannot be written: folders that are taken, read-only or full, and stdout that is closed, full or cut off.
-#include <sys/mount.h>
-
 #include <csignal>
 #include <set>
 
 #include "cloze/io/safetensors.h"
 #include "hostile.h"
+#include "small_disk.h"
 
 namespace cloze::test {
 namespace {
@@ -33,22 +32,6 @@ void expect_absent_or_whole(const Path& dir) {
     EXPECT_TRUE(content.empty() || content.ends_with('\n') || name.ends_with(".safetensors")) << name;
   }
 }
-
-/// A small file system of its own at a folder; `why` says why there is none.
-class SmallDisk {
- public:
-  SmallDisk(const Path& at, int64_t kilobytes) : at_(at) {
-    make_folder(at);
-    const std::string options = fmt::format("size={}k", kilobytes);
-    if (::mount("tmpfs", at.c_str(), "tmpfs", 0, options.c_str()) != 0) why = std::strerror(errno);
-  }
-  ~SmallDisk() { ::umount2(at_.c_str(), MNT_DETACH); }
-  bool make_read_only() { return ::mount("tmpfs", at_.c_str(), "tmpfs", MS_REMOUNT | MS_RDONLY, nullptr) == 0; }
-  std::string why;
-
- private:
-  Path at_;
-};
 
 class HostileOutput : public testing::Test {
  protected:
