@@ -21,18 +21,23 @@ void expect_share(double value, const std::string& name) {
 
 TEST(Pretraining, LearnsATinyCorpusOfTwoLanguages) {
   const TinyCorpus place;
-  TrainOptions o = pretraining_steps(150);
+  PretrainingOptions options = place.options("mlm,nsp");
+  options.rows.max_length = 20;
+  options.scratch_config.initializer_range = 0.1;  // a narrow model starts slowly from less
+  TrainOptions o = pretraining_steps(240);
+  o.learning_rate = 1e-2;
+  o.adam_beta2 = 0.98;
   o.batch_size = 16;
-  o.eval_steps = 75;
+  o.eval_steps = 120;
   RunListener listener;
-  const TrainResult result = pretrain(place.options("mlm,nsp"), o, place / "run", listener);
-  EXPECT_EQ(result.steps, 150);
+  const TrainResult result = pretrain(options, o, place / "run", listener);
+  EXPECT_EQ(result.steps, 240);
   ASSERT_EQ(listener.evaluations.size(), 2u);
   const EvaluationInfo& last = listener.evaluations.back();
   EXPECT_LT(last.train_loss, listener.steps.front().loss / 2);
   const MetricList& dev = last.dev.metrics;
   EXPECT_GT(metric(dev, "mlm_accuracy"), metric(dev, "mlm_guess") + 0.4);
-  EXPECT_GT(metric(last.train, "nsp_accuracy"), 0.6);
+  EXPECT_LT(metric(dev, "mlm_loss"), std::log(38.0) / 2) << "half of what knowing nothing costs";
   EXPECT_DOUBLE_EQ(metric(dev, "perplexity"), std::exp(metric(dev, "mlm_loss")));
   EXPECT_DOUBLE_EQ(metric(dev, "loss"), metric(dev, "mlm_loss") + metric(dev, "nsp_loss"));
   EXPECT_NEAR(last.train_loss, metric(last.train, "mlm_loss") + metric(last.train, "nsp_loss"), 0.05);
@@ -104,7 +109,7 @@ TEST(Pretraining, GoesOnFromACheckpointWithItsLosses) {
   TrainOptions o = pretraining_steps(10);
   o.learning_rate = 1e-4;
   pretrain(onward, o, place / "second", second);
-  EXPECT_LT(second.steps.front().loss, first.steps.front().loss * 0.8);
+  EXPECT_LT(second.steps.front().loss, first.steps.front().loss - 0.4);
   // Onward without the sentence head, and back with a fresh one.
   onward.rows.objective = SentenceObjective::kNone;
   pretrain(onward, o, place / "mlm", second);
@@ -187,7 +192,8 @@ TEST(Pretraining, AStateWithOtherSumsIsRefused) {
   EXPECT_THROW(pretrain(place.options("mlm"), pretraining_steps(6), place / "run", first), Error);
   const Path file = place / "run" / kResumeFile;
   std::string bytes = read_file(file);
-  const size_t begin = bytes.find("\"sums\":\"") + 8, end = bytes.find(' ', begin);
+  const size_t begin = bytes.find('"', bytes.find("\"sums\"") + 6) + 1, end = bytes.find(' ', begin);
+  ASSERT_LT(begin, end);
   ASSERT_LT(end, bytes.size());
   bytes.replace(begin, end - begin, end - begin, ' ');
   write_file(file, bytes);

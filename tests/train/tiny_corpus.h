@@ -91,6 +91,7 @@ inline TrainOptions pretraining_steps(int64_t steps) {
   o.steps = steps;
   o.batch_size = 8;
   o.learning_rate = 5e-3;
+  o.eval_steps = 1000;  // at the end alone, so that the last weights are the kept ones
   o.seed = 7;
   return o;
 }
