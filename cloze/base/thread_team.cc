@@ -30,14 +30,25 @@ constexpr int kSpins = 4000;
 /// so often the processor is offered. About 1.5 microseconds: a hand-off between two free processors takes less.
 constexpr int kSpinsPerYield = 64;
 
+/// Offers the processor. True where somebody else ran on it meanwhile: the machine is busy, and who goes on offering
+/// gives away a slice each time, while the thread that is waited for may sit on a queue that only a processor left idle
+/// comes to serve.
+bool yield_took_long() {
+  constexpr auto kLong = std::chrono::microseconds(100);
+  const auto begin = std::chrono::steady_clock::now();
+  sched_yield();
+  return std::chrono::steady_clock::now() - begin > kLong;
+}
+
 /// Waits until `word` differs from `old`.
 void wait_change(const std::atomic<uint32_t>& word, uint32_t old) {
   for (int i = 0; i < kSpins; ++i) {
     if (word.load(std::memory_order_acquire) != old) return;
-    if (i % kSpinsPerYield == kSpinsPerYield - 1)
-      sched_yield();
-    else
+    if (i % kSpinsPerYield == kSpinsPerYield - 1) {
+      if (yield_took_long()) break;
+    } else {
       pause();
+    }
   }
   word.wait(old, std::memory_order_acquire);
 }
