@@ -149,7 +149,7 @@ class Run {
   [[noreturn]] void refuse_budget() {
     const double took = seconds();
     if (writes()) remove_run(files_);
-    fail(ErrorCode::kUsage, "--time-budget {} is less than one step, which took {:.1f} s; give more time",
+    fail(ErrorCode::kUsage, "--time-budget {} is less than one step, which took {:.3g} s; give more time",
          options_.time_budget, took);
   }
 

@@ -62,7 +62,9 @@ TEST_P(HostilePretrain, IsToldAndLeavesNothing) {
   EXPECT_EQ(outcome.out, "");
   EXPECT_EQ(std::ranges::count(outcome.err, '\n'), outcome.err.find("\nSee: ") == std::string::npos ? 1 : 2)
       << outcome.err;
-  EXPECT_FALSE(std::filesystem::exists(place / "out"));
+  // A text that was tokenized before the fault showed keeps its whole cache.
+  for (const std::string& name : place.files())
+    EXPECT_TRUE(!name.starts_with("out/") || name.starts_with("out/cache")) << name;
   EXPECT_GE(place.files().size(), before.size()) << "nor is anything taken away";
 }
 
@@ -248,7 +250,7 @@ TEST_F(HostilePlaces, ResumeRefusesOtherTextAndOptions) {
 
 TEST_F(HostilePlaces, NamesAsLongAsTheSystemAllows) {
   const std::string name(250, 'a');
-  place.write(name, some_documents());
+  ASSERT_EQ(place.run("cp ${D}text.txt ${D}" + name).exit_code, 0);
   expect_outcome(place, place.run(pretrain("--corpus ${D}" + name)), 0, {"12 documents"});
 }
 
