@@ -60,6 +60,7 @@ Var Bert::forward_at(const RaggedBatch& batch, const PickedRows& picked, Forward
 }
 
 Var Bert::pooled_only(const RaggedBatch& batch, ForwardContext& context) const {
+  check_lengths(batch);  // before the first tokens are looked for
   std::vector<int32_t> counts;
   for (int64_t b = 0; b <= batch.sequences(); ++b) counts.push_back(static_cast<int32_t>(b));
   const PickedRows first{batch.first_tokens(), Tensor::of(Shape({batch.sequences() + 1}), counts)};

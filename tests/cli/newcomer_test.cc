@@ -32,7 +32,9 @@ const std::string kScratch =
     "$CLOZE finetune --task text-classification --from-scratch --train ${D}reviews.tsv --output ${D}out ";
 
 const Slip kSlips[] = {
-    {"Command", "$CLOZE pedict", {"unknown command \"pedict\", did you mean predict?", "There are: finetune"}},
+    {"Command",
+     "$CLOZE pedict",
+     {"unknown command \"pedict\", did you mean predict?", "There are: pretrain, finetune"}},
     {"Option", "$CLOZE predict --imput x", {"unknown option --imput, did you mean --input?", "cloze predict --help"}},
     {"OptionSwapped", "$CLOZE predict --tsak x", {"did you mean --task?"}},
     {"Task",

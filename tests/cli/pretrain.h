@@ -26,7 +26,8 @@ inline std::string small_pretraining(const Workplace& place, const std::string& 
   if (!std::filesystem::exists(place / "corpus.txt")) place.write("corpus.txt", corpus_of_samples());
   std::string options = "pretrain --vocab " + sample("vocab_en.txt") +
                         " --layers 1 --heads 2 --max-length 32 --corpus " + (place / "corpus.txt").string() +
-                        " --learning-rate 1e-3 --heldout 0.1 " + more;
+                        " --learning-rate 1e-3 " + more;
+  if (more.find("--heldout") == std::string::npos) options += " --heldout 0.1";
   if (!output.empty()) options += " --output " + (place / output).string();
   return options;
 }

@@ -187,7 +187,7 @@ TEST(LinearCrossEntropyGradient, OfASharedWeight) {
 }
 
 TEST(LinearCrossEntropyMemory, IsAChunkAndTheGradients) {
-  constexpr int64_t R = 1024, H = 4, V = 20000, kMb = 1 << 20;  // all logits: 78 MB; a chunk's: 26 MB
+  constexpr int64_t R = 1024, H = 4, V = 20000, kMb = 1 << 20;  // all logits: 78 MB; a chunk's: 39 MB
   const Inputs in(R, H, V, DType::kF32);
   const auto peak = [&] {
     reset_peak_memory();
@@ -195,9 +195,9 @@ TEST(LinearCrossEntropyMemory, IsAChunkAndTheGradients) {
     in.fused(0);
     return memory_use().peak_bytes - before;
   };
-  EXPECT_LT(peak(), (2 * 32 + 4) * kMb);
+  EXPECT_LT(peak(), (2 * 40 + 4) * kMb);
   const NoGrad no_grad;
-  EXPECT_LT(peak(), (32 + 4) * kMb);
+  EXPECT_LT(peak(), (40 + 4) * kMb);
 }
 
 TEST(LinearCrossEntropyErrors, SayWhatWasExpected) {
