@@ -95,10 +95,11 @@ TEST(Bf16, CpuAgreesWithRefOnEverySimdTarget) {
     for (const int64_t target : simd_targets()) {
       const SimdTarget chosen(target);
       const Results got = both_ways(cpu_backend(), layer, Precision::kBF16, expected.pre);
+      const auto wanted = expected.named(), found = got.named();
       // dpre differs by an ulp now and then, and that can round to the next bf16: 2^-8 of one term of the sum.
-      for (size_t n = 0; n < expected.named().size(); ++n) {
-        const auto& [name, want] = expected.named()[n];
-        const Tensor& have = got.named()[n].second;
+      for (size_t n = 0; n < wanted.size(); ++n) {
+        const auto& [name, want] = wanted[n];
+        const Tensor& have = found[n].second;
         const double terms = n < 2 ? K : n == 2 ? M : T, jump = n == 2 || n == 3 ? 0.02 : 0;
         for (int64_t i = 0; i < want.elements(); ++i)
           ASSERT_NEAR(have.data<float>()[i], want.data<float>()[i], jump + 4e-7 * (terms + 30))
