@@ -4,7 +4,7 @@
 #   sanitizers  also clang with its sanitizers and libFuzzer, for the presets asan and tsan
 #   bench       also Google Benchmark and oneDNN, for the programs of bench/
 set -euo pipefail
-packages=(g++ cmake ninja-build pkg-config libfmt-dev libhwy-dev nlohmann-json3-dev libcli11-dev zlib1g-dev libicu-dev
+packages=(g++ cmake ninja-build pkg-config libfmt-dev libhwy-dev nlohmann-json3-dev libcli11-dev zlib1g-dev libicu-dev libeigen3-dev
           libgtest-dev libgmock-dev libopenmpi-dev openmpi-bin)
 case ${1:-} in
   "") ;;

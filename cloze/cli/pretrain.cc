@@ -10,6 +10,7 @@
 #include "cloze/cli/scratch_model.h"
 #include "cloze/cli/training_run.h"
 #include "cloze/task/pretraining.h"
+#include "cloze/train/run_state.h"
 #include "cloze/train/same_start.h"
 #include "cloze/train/sampler.h"
 
@@ -21,8 +22,7 @@ struct Source {
   std::string model, vocab;
   bool cased = false;
   ScratchModel scratch;
-  std::string objective = "mlm,nsp", documents = "blank-line", words = "whole", weights_type = "f32",
-              position_start = "waves";
+  std::string objective = "mlm,nsp", documents = "blank-line", words = "whole", weights_type = "f32", start = "counts";
   int64_t max_length = 128, evaluation_rows = 1024;
   double short_rate = 0.1, mask_rate = 0.15, mask_share = 0.8, random_share = 0.1, heldout = 0.005, dropout = -1;
 
@@ -36,8 +36,8 @@ struct Source {
     visitor("hidden", scratch.hidden, "from scratch: hidden width, instead of the size's");
     visitor("heads", scratch.heads, "from scratch: attention heads, instead of hidden / 64");
     visitor("intermediate", scratch.intermediate, "from scratch: feed-forward width, instead of 4 x hidden");
-    visitor("position_start", position_start,
-            "from scratch: how position embeddings begin: waves (sinusoids), or random");
+    visitor("start", start,
+            "from scratch: counts (words, positions and some attention from counted neighbours), or random");
     visitor("objective", objective, "mlm (masked words), mlm,nsp (and next sentence) or mlm,sop (and sentence order)");
     visitor("documents", documents, "where documents end: blank-line, or line (each line is one)");
     visitor("max_length", max_length, "tokens a row");
@@ -121,7 +121,8 @@ PretrainingOptions resolve(const Options& options, const Path& cache_dir) {
       .rate = s.mask_rate, .mask_share = s.mask_share, .random_share = s.random_share, .whole_words = whole};
   result.evaluation_rows = s.evaluation_rows;
   result.dropout = s.dropout;
-  result.sinusoidal_positions = is_one_of("--position-start", s.position_start, "waves", "random");
+  result.start = is_one_of("--start", s.start, "counts", "random") ? PretrainingOptions::Start::kCounts
+                                                                   : PretrainingOptions::Start::kRandom;
   result.half_width = is_one_of("--weights-type", s.weights_type, "f16", "f32");
   return result;
 }
@@ -169,7 +170,10 @@ void run(const Options& options, Communicator& communicator) {
   check(options);
   catch_interrupts(communicator);
   const CacheFolder cache(options.cache_dir, options.flags.output, rehearsal);
-  const PretrainingOptions resolved = resolve(options, cache.path());
+  PretrainingOptions resolved = resolve(options, cache.path());
+  // Counting takes a while, and in vain where the weights are replaced or none are needed.
+  if (rehearsal || (options.flags.resume && std::filesystem::exists(Path(options.flags.output) / kResumeFile)))
+    resolved.start = PretrainingOptions::Start::kLater;
   const auto make_task = [&] {
     const ProfilePhase phase("load");
     CacheWatcher watcher(communicator);

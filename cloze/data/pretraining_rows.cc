@@ -97,6 +97,7 @@ void PretrainingRows::cut(size_t source) {
   if (options_.heldout_share > 0 && held < 2) held = documents >= 8 ? 2 : 0;
   Chunks& train = train_.emplace_back();
   Chunks& heldout = heldout_.emplace_back();
+  uint64_t& training_tokens = training_tokens_.emplace_back(0);
   uint32_t document = 0;
   uint64_t begin = 0, number = 0;
   int64_t wanted = 0;
@@ -122,7 +123,7 @@ void PretrainingRows::cut(size_t source) {
       }
       begin = i + 1;
     }
-    if (ends_document) ++document;
+    if (ends_document && ++document == documents - held) training_tokens = i + 1;
   }
 }
 

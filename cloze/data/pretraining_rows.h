@@ -62,6 +62,10 @@ class PretrainingRows {
   /// Held-out row `number` < heldout_rows(), always the same; sources alternate by their size.
   PretrainingRow heldout_row(int64_t number) const;
   const std::vector<PretrainingSource>& sources() const { return sources_; }
+  /// Tokens of source s before its first held-out document.
+  std::span<const uint32_t> training_tokens(size_t s) const {
+    return sources_[s].cache->tokens().first(training_tokens_[s]);
+  }
   /// Training rows of one pass over source s.
   int64_t rows_of(size_t s) const { return static_cast<int64_t>(train_[s].size()); }
 
@@ -100,6 +104,7 @@ class PretrainingRows {
   int32_t cls_id_, sep_id_;
   PretrainingRowOptions options_;
   std::vector<Chunks> train_, heldout_;
+  std::vector<uint64_t> training_tokens_;  ///< of each source
   std::vector<uint32_t> pattern_;  ///< the source of row n is pattern_[n % size]
   std::vector<uint32_t> rank_;     ///< how many earlier places of the pattern have the same source
   std::vector<uint32_t> places_;   ///< places of the pattern that each source has

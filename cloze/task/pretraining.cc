@@ -11,6 +11,7 @@
 #include "cloze/ops/ops.h"
 #include "cloze/task/batches.h"
 #include "cloze/task/pretraining_batch.h"
+#include "cloze/task/pretraining_start.h"
 
 namespace cloze {
 namespace {
@@ -67,21 +68,6 @@ Tokenizer tokenizer_of(const PretrainingOptions& options) {
   return scratch_tokenizer(source);
 }
 
-/// Positions as waves (Vaswani et al., 2017, section 3.5): from the start each row's distance to another shows in their
-/// product, which a table of random rows has to learn first. Scaled to the deviation of random rows.
-Tensor sinusoidal_positions(const Shape& shape, double deviation) {
-  const Tensor table(shape, DType::kF32);
-  const int64_t H = shape[1];
-  for (int64_t p = 0; p < shape[0]; ++p)
-    for (int64_t i = 0; i < H; ++i) {
-      const double angle =
-          static_cast<double>(p) * std::pow(10000.0, -2.0 * static_cast<double>(i / 2) / static_cast<double>(H));
-      const double wave = i % 2 == 0 ? std::sin(angle) : std::cos(angle);
-      table.data<float>()[p * H + i] = static_cast<float>(wave * std::sqrt(2.0) * deviation);
-    }
-  return table;
-}
-
 /// A file name for a corpus's cache that no other corpus of the run has.
 std::string cache_name(const Path& corpus) {
   constexpr size_t kMostBytes = 100;  // of a name that may be as long as the system allows
@@ -100,6 +86,7 @@ class Pretraining : public TrainingTask {
     make_config();
     make_model();  // before the corpora are tokenized, which may take long and be in vain
     open_rows(progress);
+    if (options_.model.empty()) start_from_scratch();
     summarise();
   }
 
@@ -208,6 +195,7 @@ class Pretraining : public TrainingTask {
   void make_config();
   void open_rows(const PretrainingProgress& progress);
   void make_model();
+  void start_from_scratch();
   void summarise();
 
   PretrainingOptions options_;
@@ -275,12 +263,7 @@ void Pretraining::make_model() {
   model_ = std::make_unique<PretrainingModel>(config_,
                                               PretrainingHeads{.masked_words = true, .next_sentence = has_sentences()});
   if (options_.model.empty()) {
-    for (Parameter* parameter : parameters()) {
-      parameter->initialize(options_.rows.seed, config_.initializer_range);
-      if (options_.sinusoidal_positions && parameter->name == "bert.embeddings.position_embeddings.weight")
-        parameter->set(sinusoidal_positions(parameter->shape, config_.initializer_range));
-    }
-    summary_.emplace_back("weights: all initialised at random (from scratch)");
+    for (Parameter* parameter : parameters()) parameter->initialize(options_.rows.seed, config_.initializer_range);
     return;
   }
   Weights weights{Path(options_.model)};
@@ -289,6 +272,20 @@ void Pretraining::make_model() {
       weights, parameters(), config_.initializer_range, options_.rows.seed,
       [](const std::string& name) { return name.starts_with("cls.") || name.starts_with("bert.pooler."); });
   summary_.push_back("weights: " + report.text());
+}
+
+void Pretraining::start_from_scratch() {
+  if (options_.start == PretrainingOptions::Start::kRandom)
+    return summary_.emplace_back("weights: all initialised at random (from scratch)"), void();
+  if (options_.start == PretrainingOptions::Start::kLater) return;
+  const ProfilePhase phase("count");
+  std::vector<WeightedTokens> texts;
+  for (size_t s = 0; s < rows_->sources().size(); ++s)
+    texts.push_back({rows_->training_tokens(s), rows_->sources()[s].weight});
+  start_from_counts(parameters(), config_, count_cooccurrence(texts, {.vocabulary = config_.vocab_size}),
+                    options_.rows.seed);
+  summary_.emplace_back(
+      "weights: words, positions and some attention from counted neighbours, the rest at random (from scratch)");
 }
 
 void Pretraining::summarise() {

@@ -23,10 +23,12 @@ struct PretrainingOptions {
   TokenCacheOptions cache;
   PretrainingRowOptions rows;
   MaskingOptions masking;
-  int64_t evaluation_rows = 1024;    ///< of the held-out rows, at most
-  double dropout = -1;               ///< of this training, unless negative; the saved config keeps the model's own
-  bool sinusoidal_positions = true;  ///< from scratch: positions start as waves, not as random rows
-  bool half_width = false;           ///< save the model's weights as f16
+  int64_t evaluation_rows = 1024;  ///< of the held-out rows, at most
+  double dropout = -1;             ///< of this training, unless negative; the saved config keeps the model's own
+  /// How weights from scratch begin: from counts (pretraining_start.h), which needs seconds and memory, at random, or
+  /// whatever they are, because a stopped run's replace them or none are needed.
+  enum class Start : uint8_t { kCounts, kRandom, kLater } start = Start::kCounts;
+  bool half_width = false;  ///< save the model's weights as f16
 };
 
 /// Where and how far a cache is being built.

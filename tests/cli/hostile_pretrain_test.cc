@@ -143,7 +143,7 @@ const Wrong kOptions[] = {
     {"Documents", pretrain("--documents lines"), {"--documents must be", "did you mean line?"}},
     {"MaskWords", pretrain("--mask-words peices"), {"--mask-words must be whole or pieces", "did you mean pieces?"}},
     {"WeightsType", pretrain("--weights-type f23"), {"must be f16 or f32, got \"f23\", did you mean f32?"}},
-    {"PositionStart", pretrain("--position-start wave"), {"must be waves or random", "did you mean waves?"}},
+    {"Start", pretrain("--start count"), {"must be counts or random", "did you mean counts?"}},
     {"WeightsCount", pretrain("--weights 1 2"), {"--weights needs one number for each --corpus: there are 2 and 1"}},
     {"WeightsZero", pretrain("--weights 0"), {"--weights must be above 0", "got 0"}},
     {"WeightsNegative", pretrain("--weights -1"), {"--weights must be above 0", "got -1"}},
