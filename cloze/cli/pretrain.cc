@@ -203,7 +203,7 @@ std::function<void()> setup_pretrain(CLI::App& app) {
   TrainOptions& train = options->train;
   train.epochs = 1;
   train.batch_size = 64;
-  train.learning_rate = 2e-4;  // small batches with more stay on the plateau of unigrams (docs/benchmarks.md)
+  train.learning_rate = 2e-4;  // borne by base models and onward training too; mini ones from scratch take 1e-3
   train.warmup_ratio = 0.05;
   train.adam_beta2 = 0.98;
   train.adam_epsilon = 1e-6;
