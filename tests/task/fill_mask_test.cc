@@ -99,7 +99,8 @@ TEST_F(FillMask, FiveWordsUnlessToldOtherwise) {
 
 TEST_F(FillMask, ProbabilitiesFallAndSumToOne) {
   const TextExample rows[] = {row("the [MASK] film [MASK]")};
-  for (const Json& mask : Json::parse(load({}, top(13))->predict(rows).lines[0])["masks"]) {
+  const Json answer = Json::parse(load({}, top(13))->predict(rows).lines[0]);
+  for (const Json& mask : answer["masks"]) {
     double sum = 0, last = 1;
     for (const Json& word : mask["top"]) {
       EXPECT_LE(word["probability"].get<double>(), last);

@@ -261,16 +261,16 @@ TEST(Pretraining, ATimeBudgetEndsInTimeAtRateZero) {
 TEST(Pretraining, ATimeBudgetGoesOnFromTheClocksReading) {
   const TinyCorpus place;
   TrainOptions o = pretraining_steps(0);
-  o.time_budget = "1s";
-  RunListener first(5), rest;
+  o.time_budget = "3s";  // a busy machine under a sanitizer takes more than one for the first steps
+  RunListener first(2), rest;
   EXPECT_THROW(pretrain(place.options("mlm"), o, place / "run", first), Error);
   const double stopped = first.steps.back().seconds;
-  ASSERT_LT(stopped, 1);
+  ASSERT_LT(stopped, 3);
   pretrain(place.options("mlm"), o, place / "run", rest, Start::kResume);
-  EXPECT_EQ(rest.steps.front().step, 6);
+  EXPECT_EQ(rest.steps.front().step, 3);
   EXPECT_GE(rest.steps.front().seconds, stopped);
-  EXPECT_LT(rest.steps.front().seconds, stopped + 0.5);
-  EXPECT_GE(rest.steps.back().seconds, 1);
+  EXPECT_LT(rest.steps.front().seconds, stopped + 1.5);
+  EXPECT_GE(rest.steps.back().seconds, 3);
   EXPECT_LT(rest.steps.back().learning_rate, 5e-3 * 0.5);
 }
 
