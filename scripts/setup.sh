@@ -5,7 +5,7 @@
 #   bench       also Google Benchmark and oneDNN, for the programs of bench/
 set -euo pipefail
 packages=(g++ cmake ninja-build pkg-config libfmt-dev libhwy-dev nlohmann-json3-dev libcli11-dev zlib1g-dev libicu-dev libeigen3-dev
-          libgtest-dev libgmock-dev libopenmpi-dev openmpi-bin)
+          liblinear-dev libgtest-dev libgmock-dev libopenmpi-dev openmpi-bin)
 case ${1:-} in
   "") ;;
   sanitizers) packages+=(clang libclang-rt-14-dev) ;;

@@ -142,6 +142,16 @@ void AtomicFile::write(std::string_view bytes) {
   }
 }
 
+void AtomicFile::write_at(uint64_t offset, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    CLOZE_CHECK(n > 0, ErrorCode::kIo, "cannot write {}: {}", path_.string(), std::strerror(errno));
+    offset += static_cast<uint64_t>(n);
+    bytes.remove_prefix(static_cast<size_t>(n));
+  }
+}
+
 void AtomicFile::commit() {
   CLOZE_CHECK(::fsync(descriptor_) == 0, ErrorCode::kIo, "cannot write {}: {}", path_.string(), std::strerror(errno));
   close();

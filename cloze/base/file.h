@@ -86,6 +86,8 @@ class AtomicFile {
   AtomicFile& operator=(const AtomicFile&) = delete;
   void write(std::string_view bytes);
   void write(std::span<const std::byte> bytes) { write({reinterpret_cast<const char*>(bytes.data()), bytes.size()}); }
+  /// Replaces bytes that were written before, e.g. a count in a header that is known only in the end.
+  void write_at(uint64_t offset, std::string_view bytes);
   void commit();
 
  private:

@@ -19,6 +19,7 @@ struct Command {
 
 std::span<const Command> commands();
 
+std::function<void()> setup_embed(CLI::App& app);
 std::function<void()> setup_tokenize(CLI::App& app);
 std::function<void()> setup_pretrain(CLI::App& app);
 std::function<void()> setup_finetune(CLI::App& app);

@@ -8,6 +8,7 @@ constexpr Command kCommands[] = {
     {"finetune", "train a model for a task on a labelled file", setup_finetune},
     {"evaluate", "metrics of a trained model on a labelled file", setup_evaluate},
     {"predict", "answer rows with a trained model, one JSON object a row", setup_predict},
+    {"embed", "vectors of texts, tokens or words; attention", setup_embed},
     {"tokenize", "text to token ids, one JSON object a line", setup_tokenize},
     {"vocab", "train a WordPiece vocabulary, measure one on a text, add words to a model's", setup_vocab},
     {"info", "what a model directory holds", setup_info},

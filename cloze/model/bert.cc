@@ -43,6 +43,19 @@ Var Bert::encode(const Var& embeddings, const Tensor& offsets, ForwardContext& c
   return x;
 }
 
+void Bert::visit_layers(const RaggedBatch& batch, ForwardContext& context, int64_t last,
+                        const std::function<void(int64_t, const Var&)>& visit) const {
+  CLOZE_CHECK(last >= 0 && last <= config_.num_hidden_layers, ErrorCode::kInternal, "layer {} of {}", last,
+              config_.num_hidden_layers);
+  check_lengths(batch);
+  Var x = embeddings_.forward(batch, context);  // [T,H]
+  visit(0, x);
+  for (int64_t layer = 1; layer <= last; ++layer) {
+    x = layers_[static_cast<size_t>(layer - 1)].forward(x, batch.offsets, context);
+    visit(layer, x);
+  }
+}
+
 Var Bert::pool(const Var& first) const {
   CLOZE_CHECK(pooler_.has_value(), ErrorCode::kInternal, "this model was built without a pooler");
   return pooler_->forward(first, Activation::kTanh);  // [B,H]

@@ -2,6 +2,7 @@
 // Dimensions: T tokens, B sequences, H hidden.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -21,6 +22,11 @@ class Bert {
   Var forward(const RaggedBatch& batch, ForwardContext& context) const;
   /// forward(batch) at some rows alone [R,H], without the last layer's work for the others. Errors: as forward.
   Var forward_at(const RaggedBatch& batch, const PickedRows& picked, ForwardContext& context) const;
+  /// The hidden states [T,H] of the embeddings (layer 0), then of layers 1 to `last`, as they are made. Errors: as
+  /// forward; kInternal for a layer that is not there.
+  void visit_layers(const RaggedBatch& batch, ForwardContext& context, int64_t last,
+                    const std::function<void(int64_t layer, const Var& hidden)>& visit) const;
+  const std::vector<EncoderLayer>& layers() const { return layers_; }
   /// The layers alone, from embeddings [T,H].
   Var encode(const Var& embeddings, const Tensor& offsets, ForwardContext& context) const;
   /// tanh(W h + b) of each sequence's first token: [B,H]. Errors: kInternal without a pooler.

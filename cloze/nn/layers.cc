@@ -113,6 +113,10 @@ Var EncoderLayer::forward_at(const PickedRows& picked, const Var& x, const Tenso
   return after_attention(mixed, rows, dropouts, context.precision());
 }
 
+Var EncoderLayer::queries_and_keys(const Var& x) const {
+  return linear_group(x, {query_.weight(), key_.weight()}, {query_.bias(), key_.bias()}, nullptr, Precision::kF32);
+}
+
 void EncoderLayer::collect(ParameterList& list) {
   for (Linear* layer : {&query_, &key_, &value_, &attention_output_}) layer->collect(list);
   attention_norm_.collect(list);

@@ -76,6 +76,8 @@ class EncoderLayer {
   /// The same at the picked rows only [R,H], which spares the work of all others but their keys and values. What is
   /// within is kept: this is the last layer, whose backward pass comes at once.
   Var forward_at(const PickedRows& picked, const Var& x, const Tensor& offsets, ForwardContext& context) const;
+  /// What attention compares, from the layer's input: queries and keys side by side, [T,2H].
+  Var queries_and_keys(const Var& x) const;
   void collect(ParameterList& list);
   /// For the one or the other forward pass; both stay possible.
   enum class Rows : uint8_t { kAll, kPicked };

@@ -70,41 +70,51 @@ const TaskEntry& task_of(const ModelFiles& files, const std::string& name) {
        config.architecture);
 }
 
-StreamCounts predict_stream(Predictor& predictor, ExampleReader& reader,
-                            const std::function<void(std::span<const std::string>)>& write) {
+int64_t visit_rows(ExampleReader& reader, const std::function<void(const TextExample&)>& check,
+                   const std::function<void(std::span<const TextExample>)>& visit) {
   // Enough rows to keep all threads busy, few enough to stay small and to answer soon.
   constexpr size_t kMostRows = 64;
   constexpr size_t kMostBytes = 1 << 18;
-  StreamCounts counts;
+  int64_t replaced = 0;
   std::vector<TextExample> rows;
   size_t bytes = 0;
-  const auto answer = [&] {
-    if (rows.empty()) return;
+  const auto visit_those = [&] {
+    if (!rows.empty()) visit(rows);
+    rows.clear();
+    bytes = 0;
+  };
+  while (true) {
+    if (rows.size() >= kMostRows || bytes >= kMostBytes || !reader.ready()) visit_those();
+    TextExample example;
+    bool more = false;
+    try {
+      more = reader.next(example);
+      if (more && check) check(example);
+    } catch (...) {
+      visit_those();  // what came before the bad row is answered
+      throw;
+    }
+    if (!more) break;
+    bytes += example.text.size() + (example.text_pair ? example.text_pair->size() : 0);
+    replaced += example.replaced;
+    rows.push_back(std::move(example));
+  }
+  visit_those();
+  return replaced;
+}
+
+StreamCounts predict_stream(Predictor& predictor, ExampleReader& reader,
+                            const std::function<void(std::span<const std::string>)>& write) {
+  StreamCounts counts;
+  const auto answer = [&](std::span<const TextExample> rows) {
     ProfilePhase phase("forward");
     const Answers answers = predictor.predict(rows);
     phase.next("output");
     write(answers.lines);
     counts.lengths.add(answers.lengths);
-    rows.clear();
-    bytes = 0;
   };
-  while (true) {
-    if (rows.size() >= kMostRows || bytes >= kMostBytes || !reader.ready()) answer();
-    TextExample example;
-    bool more = false;
-    try {
-      more = reader.next(example);
-      if (more) predictor.check(example, reader.table().name());
-    } catch (...) {
-      answer();  // what came before the bad row is answered
-      throw;
-    }
-    if (!more) break;
-    bytes += example.text.size() + (example.text_pair ? example.text_pair->size() : 0);
-    counts.replaced += example.replaced;
-    rows.push_back(std::move(example));
-  }
-  answer();
+  const auto check = [&](const TextExample& row) { predictor.check(row, reader.table().name()); };
+  counts.replaced = visit_rows(reader, check, answer);
   return counts;
 }
 

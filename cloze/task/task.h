@@ -142,8 +142,13 @@ const TaskEntry& find_training_task(const std::string& name);
 /// Errors: kUsage if none of them says, or if the architecture has heads for several tasks.
 const TaskEntry& task_of(const ModelFiles& files, const std::string& name);
 
-/// Reads rows and answers them in order through `write`, some at a time, in constant memory; where the input pauses,
-/// what is there is answered first. Gives the counts of rows, tokens and so on for the closing summary.
+/// Reads rows and visits them in order, some at a time, in constant memory; where the input pauses, or a row is broken
+/// or fails `check` (which may be empty), what came before is visited first. Returns how many invalid UTF-8 sequences
+/// became U+FFFD.
+int64_t visit_rows(ExampleReader& reader, const std::function<void(const TextExample&)>& check,
+                   const std::function<void(std::span<const TextExample>)>& visit);
+
+/// visit_rows() whose answers go through `write`. Gives the counts of rows, tokens and so on for the closing summary.
 struct StreamCounts {
   LengthCounts lengths;
   int64_t replaced = 0;  ///< invalid UTF-8 sequences that became U+FFFD
