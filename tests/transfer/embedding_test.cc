@@ -100,14 +100,14 @@ TEST_F(EmbeddingTest, WordsAreTheMeanOrTheSumOfTheirPieces) {
 }
 
 TEST_F(EmbeddingTest, APieceInTwoWindowsHasTheirMean) {
-  const auto encoder = load("mean", {.max_length = 5, .long_texts = "window", .stride = 1});
-  const TextExample example = row("the film is good x");
+  const auto encoder = load("mean", {.max_length = 8, .long_texts = "window", .stride = 1});
+  const TextExample example = row("the film is good . x bad");
   const EmbeddedRows rows = embed_rows(*encoder, {&example, 1}, units(Unit::kToken));
-  EXPECT_THAT(texts(rows), testing::ElementsAre("the", "film", "is", "good", "x"));
+  EXPECT_THAT(texts(rows), testing::ElementsAre("the", "film", "is", "good", ".", "x", "bad"));
   const auto whole = load();
-  const TextExample left = row("the film is"), right = row("is good x");
-  const std::vector<float> a = state(*whole, left, 3), b = state(*whole, right, 1);
-  for (size_t d = 0; d < a.size(); ++d) EXPECT_NEAR(vector(rows, 2)[d], (a[d] + b[d]) / 2, 1e-6);
+  const TextExample left = row("the film is good . x"), right = row("x bad");
+  const std::vector<float> a = state(*whole, left, 6), b = state(*whole, right, 1);
+  for (size_t d = 0; d < a.size(); ++d) EXPECT_NEAR(vector(rows, 5)[d], (a[d] + b[d]) / 2, 1e-6);
   EXPECT_EQ(rows.windows[0], 2);
 }
 
