@@ -7,9 +7,9 @@
 #include "cloze/cli/options.h"
 #include "cloze/cli/output.h"
 #include "cloze/cli/profile.h"
-#include "cloze/task/task.h"
 #include "cloze/train/measure.h"
 #include "cloze/train/options.h"
+#include "cloze/transfer/frozen_classification.h"
 
 namespace cloze::cli {
 namespace {
@@ -79,7 +79,7 @@ void run_start(const Options& options) {
   ProfilePhase phase("load");
   const ModelFiles files = ModelFiles::open(options.model);
   const Precision precision = options.precision.resolve();
-  const auto predictor = task_of(files, "").load(files, {.lengths = {}, .precision = precision});
+  const auto predictor = load_predictor(files, "", {.lengths = {}, .precision = precision});
   const TextExample row = predictor->sample_row();
   phase.next("forward");
   predictor->predict(std::span(&row, 1));

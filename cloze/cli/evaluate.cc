@@ -3,7 +3,7 @@
 #include "cloze/cli/options.h"
 #include "cloze/cli/output.h"
 #include "cloze/cli/profile.h"
-#include "cloze/task/task.h"
+#include "cloze/transfer/frozen_classification.h"
 
 namespace cloze::cli {
 namespace {
@@ -22,7 +22,7 @@ void run(const Options& options) {
   ProfilePhase phase("load");
   const Precision precision = options.precision.resolve();
   const ModelFiles files = ModelFiles::open(options.model);
-  const auto predictor = task_of(files, options.task).load(files, {options.lengths.lengths, precision});
+  const auto predictor = load_predictor(files, options.task, {options.lengths.lengths, precision});
   ExampleOptions wanted = options.table.resolve();
   require_columns(predictor->evaluation_columns(), wanted);
   const Examples examples = read_all(options.data, wanted);

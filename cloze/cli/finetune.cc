@@ -2,6 +2,7 @@
 #include "cloze/base/profile.h"
 #include "cloze/base/thread_team.h"
 #include "cloze/cli/command.h"
+#include "cloze/cli/finetune_frozen.h"
 #include "cloze/cli/finetune_source.h"
 #include "cloze/cli/job.h"
 #include "cloze/cli/options.h"
@@ -21,6 +22,7 @@ struct Options {
   ThreadsOption threads;
   ProfileFlag profile;
   RunFlags flags;
+  FrozenFlags frozen;
   int64_t seeds = 1;
 };
 
@@ -66,9 +68,25 @@ void run_seeds(const Options& options, Communicator& communicator) {
                   options.flags.output, (Path(options.flags.output) / kSeedsFile).string()));
 }
 
-void run(const Options& options, Communicator& communicator) {
+void fit_on_frozen(const Options& options, Communicator& communicator) {
+  CLOZE_CHECK(communicator.size() == 1, ErrorCode::kUsage, "--encoder frozen runs in one process");
+  CLOZE_CHECK(options.source.task == "text-classification", ErrorCode::kUsage,
+              "--encoder frozen is for --task text-classification, not {}", options.source.task);
+  const TrainingSource source = resolve(options.source, options.table, options.train.seed);
+  Json record = run_record(options);
+  const Json unused = fields_to_json(TrainOptions()), used = fields_to_json(options.frozen.options);
+  for (const auto& [name, value] : unused.items())
+    if (name != "seed") record.erase(name);
+  record["encoder"] = "frozen";
+  record.update(used);
+  catch_interrupts(communicator);
+  run_frozen(source, options.frozen, options.flags, std::move(record));
+}
+
+void run(const Options& options, const CLI::App& app, Communicator& communicator) {
   options.flags.check();
   options.threads.apply(communicator);
+  if (options.frozen.frozen(app)) return fit_on_frozen(options, communicator);
   options.train.check();
   check_passes(communicator, options.train);
   if (options.flags.dry_run) {
@@ -94,13 +112,14 @@ std::function<void()> setup_finetune(CLI::App& app) {
   app.get_option("--train")->required();
   options->flags.add(app);
   options->train.visit(binder);
+  options->frozen.add(app);
   app.add_option("--seeds", options->seeds, "train with so many seeds, --seed and the next ones; keep the best model")
       ->capture_default_str();
   options->table.add(app, TableFlags::Labels::kOffer, "refuse");
   options->threads.add(app);
   options->profile.add(app);
-  return [options] {
-    run_in_job([&](Communicator& communicator) { options->profile.run([&] { run(*options, communicator); }); });
+  return [options, &app] {
+    run_in_job([&](Communicator& communicator) { options->profile.run([&] { run(*options, app, communicator); }); });
   };
 }
 

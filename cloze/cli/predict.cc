@@ -3,7 +3,7 @@
 #include "cloze/cli/options.h"
 #include "cloze/cli/output.h"
 #include "cloze/cli/profile.h"
-#include "cloze/task/task.h"
+#include "cloze/transfer/frozen_classification.h"
 
 namespace cloze::cli {
 namespace {
@@ -23,7 +23,7 @@ void run(const Options& options) {
   ProfilePhase phase("load");
   const Precision precision = options.precision.resolve();
   const ModelFiles files = ModelFiles::open(options.model);
-  const auto predictor = task_of(files, options.task).load(files, {options.lengths.lengths, precision, options.top_k});
+  const auto predictor = load_predictor(files, options.task, {options.lengths.lengths, precision, options.top_k});
   phase.next("read");
   ExampleOptions examples = options.table.resolve();
   require_columns(predictor->prediction_columns(), examples);

@@ -108,6 +108,12 @@ const Path& Weights::file_of(std::string_view name) const {
   return entry == nullptr ? source_ : files_[entry->file].path();
 }
 
+DType Weights::stored_type(std::string_view name) const {
+  const Entry* entry = lookup(name);
+  if (entry != nullptr && entry->stored->dtype == "F16") return DType::kF16;
+  return entry != nullptr && entry->stored->dtype == "BF16" ? DType::kBF16 : DType::kF32;
+}
+
 std::optional<Shape> Weights::shape_of(std::string_view name) const {
   const Entry* entry = lookup(name);
   if (entry == nullptr) return std::nullopt;

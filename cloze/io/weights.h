@@ -29,6 +29,9 @@ class Weights {
   bool has(std::string_view name) const { return lookup(name) != nullptr; }
   /// The shape, without counting the tensor as read. Errors: kUnsupported for more than Shape::kMaxRank dimensions.
   std::optional<Shape> shape_of(std::string_view name) const;
+  /// How the file has it: kF32, or a half-width float (kF16, kBF16), in which it can be written again without loss.
+  /// kF32 for any other type, and where there is none of that name.
+  DType stored_type(std::string_view name) const;
   /// All names as they stand in the files, in their order.
   std::vector<std::string> names() const;
 

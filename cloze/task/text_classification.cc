@@ -175,6 +175,7 @@ class ClassificationTraining : public TrainingTask {
     const RowLimits limits =
         resolve_limits(source.lengths, tokenizer, config, (Path(source.model) / ModelFiles::kConfig).string());
     config.cloze["task"] = kTask;
+    config.cloze.erase("frozen");  // of a model whose encoder had stayed as it was
     note_limits(limits, config);
     model_ = std::make_unique<TextClassifier>(std::move(config), std::move(tokenizer), limits);
     if (scratch) {

@@ -19,7 +19,7 @@ std::unique_ptr<FrozenEncoder> load_frozen_encoder(const ModelFiles& files, cons
   const RowLimits limits = resolve_limits(lengths, tokenizer, config, files.path(ModelFiles::kConfig).string());
   Bert bert(config, pooler ? Pooler::kWith : Pooler::kWithout);
   auto encoder = std::make_unique<FrozenEncoder>(
-      FrozenEncoder{std::move(config), std::move(tokenizer), limits, std::move(bert), LoadReport()});
+      FrozenEncoder{std::move(config), std::move(tokenizer), limits, std::move(bert), precision, LoadReport()});
   ParameterList parameters;
   encoder->bert.collect(parameters);
   encoder->report = load_parameters(weights, parameters, 0, 0, [](const std::string&) { return false; });

@@ -15,7 +15,8 @@ struct FrozenEncoder {
   BertConfig config;
   Tokenizer tokenizer;
   RowLimits limits;
-  Bert bert;  ///< frozen
+  Bert bert;            ///< frozen
+  Precision precision;  ///< of its products
   LoadReport report;
 };
 

@@ -1,0 +1,104 @@
+#include "cloze/transfer/choose_pooling.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "cloze/transfer/classifier_rows.h"
+
+namespace cloze {
+namespace {
+
+constexpr size_t kMostRows = 2000;
+constexpr size_t kMostBytes = size_t{512} << 20;
+
+EncodedRows pick_rows(const EncodedRows& rows, std::span<const size_t> picked) {
+  EncodedRows some;
+  for (const size_t row : picked) {
+    for (size_t i = rows.begin[row]; i < rows.begin[row + 1]; ++i) some.sequences.push_back(rows.sequences[i]);
+    some.begin.push_back(some.sequences.size());
+    some.dropped.push_back(rows.dropped[row]);
+  }
+  return some;
+}
+
+Tensor columns_of(const Tensor& x, int64_t first, int64_t width) {
+  const int64_t N = x.shape()[0], D = x.shape()[1];
+  const Tensor part({N, width}, DType::kF32);
+  for (int64_t n = 0; n < N; ++n) std::copy_n(x.data<float>() + n * D + first, width, part.data<float>() + n * width);
+  return part;
+}
+
+/// Vectors of all candidates side by side, and the classes of their rows.
+struct Sample {
+  Tensor vectors;
+  std::vector<int> labels;
+};
+
+Sample take(const FrozenEncoder& encoder, const LabelledRows& from, std::span<const size_t> picked,
+            const Poolings& poolings) {
+  Sample sample{row_vectors(encoder, pick_rows(from.rows, picked), poolings), {}};
+  for (const size_t row : picked) sample.labels.push_back(from.labels[row]);
+  return sample;
+}
+
+int64_t count_right(const Classifier& classifier, const Tensor& x, const std::vector<int>& labels) {
+  const Tensor scores = classifier.scores(x);
+  const int64_t C = scores.shape()[1];
+  int64_t right = 0;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    const float* row = scores.data<float>() + static_cast<int64_t>(i) * C;
+    right += std::max_element(row, row + C) - row == labels[i];
+  }
+  return right;
+}
+
+}  // namespace
+
+Poolings pooling_candidates(const FrozenEncoder& encoder) {
+  std::string list = "mean,cls,max,first-last";
+  const int64_t layers = encoder.config.num_hidden_layers;
+  if (encoder.bert.has_pooler()) list += ",pooler";
+  if (layers >= 4) list += ",last4-mean,last4-concat";
+  for (int64_t layer = layers - 1; layer >= 0; --layer) {
+    list += fmt::format(",layer={}", layer);
+    if (layer > 0) list += fmt::format(",cls@layer={}", layer);  // of layer 0 it is the same for all texts
+  }
+  return parse_poolings(list);
+}
+
+PoolingChoice choose_pooling(const FrozenEncoder& encoder, const LabelledRows& train, const LabelledRows& dev,
+                             const std::vector<std::string>& names, const ClassifierOptions& options, bool normalize,
+                             uint64_t seed) {
+  const Poolings poolings = pooling_candidates(encoder);
+  const size_t row_bytes = static_cast<size_t>(vector_width(poolings, encoder.config)) * sizeof(float);
+  const size_t most = std::clamp<size_t>(kMostBytes / 2 / row_bytes, names.size() * 2, kMostRows);
+  const LabelledVectors all{{}, train.labels, static_cast<int>(names.size()), {}, names};
+  std::vector<size_t> dev_rows(std::min(most, dev.labels.size()));
+  std::iota(dev_rows.begin(), dev_rows.end(), size_t{0});
+  const Sample train_sample = take(encoder, train, stratified_sample(all, most, seed), poolings);
+  const Sample dev_sample = take(encoder, dev, dev_rows, poolings);
+  PoolingChoice choice;
+  choice.table = fmt::format("{:<16} {:>6} {:>9}   ({} rows fitted, {} dev rows asked)\n", "pooling", "width",
+                             "accuracy", train_sample.labels.size(), dev_sample.labels.size());
+  int64_t best = -1, best_width = 0, column = 0;
+  for (const Pooling& pooling : poolings) {
+    const int64_t width = vector_width({pooling}, encoder.config);
+    const Tensor x = columns_of(train_sample.vectors, column, width);
+    const Tensor y = columns_of(dev_sample.vectors, column, width);
+    column += width;
+    if (normalize) normalize_rows(x), normalize_rows(y);
+    const LabelledVectors data{x, train_sample.labels, static_cast<int>(names.size()), {}, names};
+    const int64_t right = count_right(*fit_classifier(data, options, seed), y, dev_sample.labels);
+    choice.table += fmt::format("{:<16} {:>6} {:>9.4f}\n", pooling.text(), width,
+                                static_cast<double>(right) / static_cast<double>(dev_sample.labels.size()));
+    if (right > best || (right == best && width < best_width)) {
+      best = right;
+      best_width = width;
+      choice.best = pooling;
+    }
+  }
+  choice.table += fmt::format("chosen: {}", choice.best.text());
+  return choice;
+}
+
+}  // namespace cloze

@@ -1,0 +1,199 @@
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "cloze/base/thread_team.h"
+#include "cloze/transfer/classifier_liblinear.h"
+#include "cloze/transfer/classifier_linear.h"
+#include "cloze/transfer/classifier_rows.h"
+
+namespace cloze {
+namespace {
+
+constexpr double kGrid[] = {1e-4, 1e-3, 1e-2, 1e-1, 1, 10, 100};
+constexpr double kFoldTolerance = 1e-2, kTolerance = 1e-6;
+constexpr size_t kMostFoldRows = 8000;
+
+/// The rows as LIBLINEAR takes them; one problem for two classes, else one for each class against the rest.
+struct Problem {
+  const LabelledVectors& data;
+  ColumnScale scale;
+  MarginRows rows;
+  MarginLoss loss;
+
+  Problem(const LabelledVectors& d, const ClassifierOptions& options)
+      : data(d),
+        scale(column_scale(d.x)),
+        rows(d.x, options.standardize ? &scale : nullptr),
+        loss(options.classifier == "svm" ? MarginLoss::kSquaredHinge : MarginLoss::kLogistic) {}
+
+  size_t margins() const { return data.classes == 2 ? 1 : static_cast<size_t>(data.classes); }
+  /// Which rows are +1 in problem m.
+  std::vector<char> positive(size_t m) const {
+    const int own = data.classes == 2 ? 1 : static_cast<int>(m);
+    std::vector<char> signs;
+    for (const int label : data.labels) signs.push_back(label == own);
+    return signs;
+  }
+};
+
+/// Weights of each problem from the rows `of`, on all threads.
+using Weights = std::vector<std::vector<double>>;
+
+/// Held-out scores [sample,C] for one C, problem by problem and fold by fold.
+struct HeldOut {
+  std::vector<double> scores;
+  int64_t right = 0;
+};
+
+class Folds {
+ public:
+  Folds(const Problem& problem, std::vector<size_t> sample, int64_t count, uint64_t seed)
+      : problem_(problem),
+        sample_(std::move(sample)),
+        fold_(stratified_folds(problem.data, sample_, count, seed)),
+        count_(static_cast<size_t>(count)),
+        weights_(count_ * problem.margins()) {}
+
+  HeldOut measure(double c) {
+    const size_t M = problem_.margins(), C = static_cast<size_t>(problem_.data.classes);
+    HeldOut result;
+    result.scores.resize(sample_.size() * C);
+    thread_team().for_ranges(static_cast<int64_t>(weights_.size()), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) fit_and_score(static_cast<size_t>(i), c, M, C, result.scores);
+    });
+    for (size_t i = 0; i < sample_.size(); ++i) {
+      const auto row = result.scores.begin() + static_cast<std::ptrdiff_t>(i * C);
+      result.right +=
+          std::max_element(row, row + static_cast<std::ptrdiff_t>(C)) - row == problem_.data.labels[sample_[i]];
+    }
+    return result;
+  }
+  const std::vector<size_t>& sample() const { return sample_; }
+
+ private:
+  void fit_and_score(size_t task, double c, size_t M, size_t C, std::vector<double>& scores) {
+    const size_t fold = task / M, m = task % M;
+    std::vector<size_t> rows;
+    for (size_t i = 0; i < sample_.size(); ++i)
+      if (static_cast<size_t>(fold_[i]) != fold) rows.push_back(sample_[i]);
+    // From the weights of the C before: nearer than 0.
+    std::vector<double>& weights = weights_[task];
+    weights = fit_margin(problem_.rows, rows, problem_.positive(m), problem_.loss, c, kFoldTolerance, weights);
+    for (size_t i = 0; i < sample_.size(); ++i) {
+      if (static_cast<size_t>(fold_[i]) != fold) continue;
+      const double margin = problem_.rows.margin(weights, sample_[i]);
+      if (M == 1) {
+        scores[2 * i] = -margin;
+        scores[2 * i + 1] = margin;
+      } else {
+        scores[i * C + m] = margin;
+      }
+    }
+  }
+
+  const Problem& problem_;
+  std::vector<size_t> sample_;
+  std::vector<int> fold_;
+  size_t count_;
+  Weights weights_;
+};
+
+/// As many folds as were asked for; else five, or as many as the rarest class has rows.
+int64_t fold_count(const LabelledVectors& data, const ClassifierOptions& options) {
+  if (options.folds != 0) return options.folds;
+  std::vector<int64_t> rows(static_cast<size_t>(data.classes));
+  for (const int label : data.labels) ++rows[static_cast<size_t>(label)];
+  return std::min<int64_t>(5, *std::ranges::min_element(rows));
+}
+
+struct Choice {
+  double c = 1, scale = 1;
+  std::vector<std::string> notes;
+};
+
+Choice choose(const Problem& problem, const ClassifierOptions& options, uint64_t seed) {
+  Choice choice;
+  if (options.c > 0) choice.c = options.c;
+  const bool needs_scale = problem.loss == MarginLoss::kSquaredHinge;
+  if (options.c > 0 && !needs_scale) return choice;
+  const int64_t count = fold_count(problem.data, options);
+  if (count < 2) {
+    choice.notes.push_back(
+        fmt::format("a class has one row only, which leaves nothing for cross-validation: c = {} was taken{}", choice.c,
+                    needs_scale ? ", and probabilities are not calibrated" : ""));
+    return choice;
+  }
+  Folds folds(problem, stratified_sample(problem.data, kMostFoldRows, seed), count, seed);
+  HeldOut best;
+  if (options.c > 0) {
+    best = folds.measure(options.c);
+  } else {
+    int worse = 0;
+    best.right = -1;
+    for (const double c : kGrid) {
+      HeldOut found = folds.measure(c);
+      worse = found.right < best.right ? worse + 1 : 0;
+      if (found.right > best.right) {
+        best = std::move(found);
+        choice.c = c;
+      }
+      if (worse == 2) break;
+    }
+  }
+  const double share = static_cast<double>(best.right) / static_cast<double>(folds.sample().size());
+  choice.notes.push_back(fmt::format("c {} = {}: accuracy {:.4f} in {}-fold cross-validation of {} rows",
+                                     options.c > 0 ? "given" : "chosen", choice.c, share, count,
+                                     folds.sample().size()));
+  if (needs_scale) {
+    std::vector<int> labels;
+    for (const size_t row : folds.sample()) labels.push_back(problem.data.labels[row]);
+    choice.scale = fit_score_scale(best.scores, labels, problem.data.classes);
+  }
+  return choice;
+}
+
+}  // namespace
+
+std::span<const double> penalty_grid() {
+  return kGrid;
+}
+
+std::unique_ptr<Classifier> fit_linear(const LabelledVectors& data, const ClassifierOptions& options, uint64_t seed) {
+  const Problem problem(data, options);
+  Choice choice = choose(problem, options, seed);
+  const int64_t M = static_cast<int64_t>(problem.margins()), d = data.x.shape()[1];
+  LinearRule rule{Tensor({M, d}, DType::kF32),
+                  Tensor({M}, DType::kF32),
+                  problem.loss == MarginLoss::kLogistic ? ScoreLink::kSigmoids : ScoreLink::kSoftmax,
+                  RowLength::kAsIs,
+                  choice.scale,
+                  Json{{"c", choice.c}}};
+  std::vector<size_t> all(data.labels.size());
+  std::iota(all.begin(), all.end(), size_t{0});
+  thread_team().for_ranges(M, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t m = begin; m < end; ++m) {
+      const std::vector<double> w = fit_margin(problem.rows, all, problem.positive(static_cast<size_t>(m)),
+                                               problem.loss, choice.c, kTolerance, {});
+      double bias = w.back();
+      for (int64_t j = 0; j < d; ++j) {
+        const size_t column = static_cast<size_t>(j);
+        double own = w[column];
+        if (options.standardize) {
+          own = problem.scale.deviation[column] > 0 ? own / problem.scale.deviation[column] : 0;
+          bias -= own * problem.scale.mean[column];
+        }
+        rule.weight.data<float>()[m * d + j] = static_cast<float>(own);
+      }
+      rule.bias.data<float>()[m] = static_cast<float>(bias);
+    }
+  });
+  auto classifier = std::make_unique<LinearClassifier>(options.classifier, data.classes, std::move(rule));
+  classifier->summary = std::move(choice.notes);
+  if (options.standardize && problem.scale.constant > 0)
+    classifier->summary.push_back(
+        fmt::format("{} of {} features are the same in all rows and count for nothing", problem.scale.constant, d));
+  return classifier;
+}
+
+}  // namespace cloze

@@ -1,0 +1,238 @@
+#include "cloze/transfer/frozen_classification.h"
+
+#include <chrono>
+#include <optional>
+
+#include "cloze/base/profile.h"
+#include "cloze/task/class_answers.h"
+#include "cloze/task/class_labels.h"
+#include "cloze/transfer/choose_pooling.h"
+
+namespace cloze {
+namespace {
+
+constexpr const char* kTask = "text-classification";
+constexpr const char* kFrozen = "frozen";
+
+double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+/// Rows of a file as the encoder takes them.
+struct Part {
+  EncodedRows rows;
+  std::vector<int> labels;
+};
+
+}  // namespace
+
+struct FrozenTraining::State {
+  FrozenOptions options;
+  FrozenObserver observer;
+  uint64_t seed;
+  std::unique_ptr<FrozenEncoder> encoder;
+  std::vector<std::string> labels;
+  Part train, dev;
+  std::vector<float> class_weights;
+  Poolings poolings;
+  std::unique_ptr<Classifier> classifier;
+  DType weights_type = DType::kF32;
+
+  void say(const std::string& line) const {
+    if (observer.say) observer.say(line);
+  }
+
+  Examples read(const Path& path, const ExampleOptions& wanted, const char* what) const {
+    ExampleOptions examples_options = wanted;
+    examples_options.columns.label_need = Need::kRequired;
+    Examples examples = read_all(path, examples_options);
+    CLOZE_CHECK(!examples.rows.empty(), ErrorCode::kValue, "{}: there are no rows", path.string());
+    say(fmt::format("{}: {} rows of {}, {}", what, examples.rows.size(), path.string(), describe(examples.columns)));
+    if (examples.replaced > 0)
+      say(fmt::format("{}: {} invalid UTF-8 sequences were replaced by U+FFFD", what, examples.replaced));
+    return examples;
+  }
+
+  Part encode(const Examples& examples, const Path& path, const char* what) const {
+    Part part{encode_rows(encoder->tokenizer, examples.rows, encoder->limits),
+              label_ids(examples.rows, labels, path.string())};
+    const std::string note = part.rows.counts().text(encoder->limits);
+    if (!note.empty()) say(fmt::format("{}: {}", what, note));
+    return part;
+  }
+
+  Tensor vectors(const Part& part, FeatureCache* cache, FeatureCounts& counts) const {
+    const Tensor x = cached_row_vectors(*encoder, part.rows, poolings, cache, counts, observer.progress);
+    if (options.normalize) normalize_rows(x);
+    return x;
+  }
+};
+
+FrozenTraining::FrozenTraining(const TrainingSource& source, const FrozenOptions& options,
+                               const FrozenObserver& observer)
+    : state_(std::make_unique<State>()) {
+  State& s = *state_;
+  s.options = options;
+  s.observer = observer;
+  s.seed = source.seed;
+  options.classifier.check();
+  const bool choose = options.pooling == "auto";
+  CLOZE_CHECK(!choose || !source.dev.empty(), ErrorCode::kUsage,
+              "--pooling auto takes the pooling that does best on the dev rows: give --dev");
+  s.poolings = choose ? Poolings{Pooling()} : parse_poolings(options.pooling);
+  const Examples train = s.read(source.train, source.examples, "train");
+  s.labels = collect_labels(train.rows, source.train.string());
+  const ModelFiles files = ModelFiles::open(source.model);
+  s.encoder = load_frozen_encoder(files, s.poolings, source.lengths, Precision::kF32);
+  s.weights_type = Weights(files.dir()).stored_type("bert.embeddings.word_embeddings.weight");
+  s.train = s.encode(train, source.train, "train");
+  if (!source.dev.empty()) s.dev = s.encode(s.read(source.dev, source.examples, "dev"), source.dev, "dev");
+  s.class_weights = class_weights(source.class_weights, s.labels, s.train.labels);
+  const BertConfig& c = s.encoder->config;
+  s.say(fmt::format("labels: {} ({})", s.labels.size(), shorten_list(s.labels)));
+  s.say(fmt::format("encoder: frozen, {} layers, hidden {}, {} heads, vocabulary {}", c.num_hidden_layers,
+                    c.hidden_size, c.num_attention_heads, c.vocab_size));
+}
+
+FrozenTraining::~FrozenTraining() = default;
+
+FrozenResult FrozenTraining::run() {
+  State& s = *state_;
+  FrozenResult result;
+  ProfilePhase phase("encode");
+  const auto begin = std::chrono::steady_clock::now();
+  if (s.options.pooling == "auto") {
+    const PoolingChoice choice = choose_pooling(*s.encoder, {s.train.rows, s.train.labels}, {s.dev.rows, s.dev.labels},
+                                                s.labels, s.options.classifier, s.options.normalize, s.seed);
+    s.say(choice.table);
+    s.poolings = {choice.best};
+  }
+  std::optional<FeatureCache> cache;
+  if (!s.options.feature_cache.empty()) {
+    cache.emplace(s.options.feature_cache, encoder_key(*s.encoder, s.poolings),
+                  vector_width(s.poolings, s.encoder->config));
+    if (cache->damaged() > 0)
+      s.say(fmt::format("{}: {} damaged files of vectors were passed over", s.options.feature_cache, cache->damaged()));
+  }
+  const Tensor x = s.vectors(s.train, cache ? &*cache : nullptr, result.features);
+  Tensor dev;
+  if (s.dev.rows.rows() > 0) dev = s.vectors(s.dev, cache ? &*cache : nullptr, result.features);
+  result.encode_seconds = seconds_since(begin);
+  phase.next("fit");
+  const auto fit = std::chrono::steady_clock::now();
+  std::vector<float> row_weights;
+  if (!s.class_weights.empty())
+    for (const int label : s.train.labels) row_weights.push_back(s.class_weights[static_cast<size_t>(label)]);
+  s.classifier = fit_classifier({x, s.train.labels, static_cast<int>(s.labels.size()), row_weights, s.labels},
+                                s.options.classifier, s.seed);
+  result.fit_seconds = seconds_since(fit);
+  for (const NamedTensor& tensor : s.classifier->tensors()) result.classifier_numbers += tensor.tensor.elements();
+  s.say(fmt::format("{}: {} numbers on vectors of {} ({})", s.options.classifier.classifier, result.classifier_numbers,
+                    x.shape()[1], poolings_text(s.poolings)));
+  for (const std::string& line : s.classifier->summary) s.say(line);
+  phase.next("evaluate");
+  if (dev.defined())
+    result.dev = evaluate_classes(s.classifier->probabilities(dev), s.labels, s.dev.rows, s.dev.labels);
+  return result;
+}
+
+void FrozenTraining::save(const ModelFiles& files) const {
+  const State& s = *state_;
+  BertConfig config = s.encoder->config;
+  config.labels = s.labels;
+  config.architecture = "BertModel";
+  config.cloze["task"] = kTask;
+  config.cloze[kFrozen] = {{"pooling", poolings_text(s.poolings)}, {"normalize", s.options.normalize}};
+  note_limits(s.encoder->limits, config);
+  s.encoder->tokenizer.save(files.dir());
+  save_classifier(*s.classifier, files);
+  files.write_json(ModelFiles::kConfig, config.to_json());
+  Bert bert = s.encoder->bert;  // shares the weights
+  ParameterList parameters;
+  bert.collect(parameters);
+  save_parameters(files, parameters, s.weights_type);
+}
+
+Json FrozenTraining::fingerprint() const {
+  const State& s = *state_;
+  Json inputs = {{"encoder", fmt::format("{:016x}", encoder_key(*s.encoder, s.poolings))},
+                 {"train_rows", s.train.rows.rows()},
+                 {"train_hash", hash_of_rows(s.train.rows, s.train.labels)}};
+  if (s.dev.rows.rows() > 0) {
+    inputs["dev_rows"] = s.dev.rows.rows();
+    inputs["dev_hash"] = hash_of_rows(s.dev.rows, s.dev.labels);
+  }
+  return inputs;
+}
+
+namespace {
+
+class FrozenPredictor : public Predictor {
+ public:
+  FrozenPredictor(const ModelFiles& files, const LoadOptions& options) {
+    refuse_top_k(options, kTask);
+    const std::string where = files.path(ModelFiles::kConfig).string();
+    const BertConfig config = load_config(files);
+    const Json& frozen = config.cloze[kFrozen];
+    poolings_ = parse_poolings(json_string(frozen, "pooling", where));
+    normalize_ = json_bool_or(frozen, "normalize", false, where);
+    encoder_ = load_frozen_encoder(files, poolings_, options.lengths, options.precision);
+    classifier_ = load_classifier(files);
+    CLOZE_CHECK(classifier_->dimension() == vector_width(poolings_, encoder_->config), ErrorCode::kFormat,
+                "{}: the pooling {} gives vectors of width {}, but the classifier was fitted on {}", where,
+                poolings_text(poolings_), vector_width(poolings_, encoder_->config), classifier_->dimension());
+    CLOZE_CHECK(classifier_->classes() == static_cast<int>(config.labels.size()), ErrorCode::kFormat,
+                "{}: \"id2label\" names {} labels, but the classifier has {}", where, config.labels.size(),
+                classifier_->classes());
+  }
+
+  Answers predict(std::span<const TextExample> rows) override {
+    const EncodedRows encoded = encode_rows(encoder_->tokenizer, rows, encoder_->limits);
+    return class_answers(probabilities(encoded), encoder_->config.labels, encoded);
+  }
+  Evaluation evaluate(std::span<const TextExample> rows, const std::string& file) override {
+    const EncodedRows encoded = encode_rows(encoder_->tokenizer, rows, encoder_->limits);
+    return evaluate_classes(probabilities(encoded), encoder_->config.labels, encoded,
+                            label_ids(rows, encoder_->config.labels, file));
+  }
+  ColumnOptions prediction_columns() const override {
+    ColumnOptions columns;
+    columns.label_need = Need::kIgnored;
+    return columns;
+  }
+  const LoadReport& load_report() const override { return encoder_->report; }
+  const RowLimits& limits() const override { return encoder_->limits; }
+
+ private:
+  Tensor probabilities(const EncodedRows& rows) const {
+    const Tensor x = row_vectors(*encoder_, rows, poolings_);
+    if (normalize_) normalize_rows(x);
+    return classifier_->probabilities(x);
+  }
+
+  std::unique_ptr<FrozenEncoder> encoder_;
+  std::unique_ptr<Classifier> classifier_;
+  Poolings poolings_;
+  bool normalize_ = false;
+};
+
+}  // namespace
+
+bool is_frozen_classifier(const BertConfig& config) {
+  return config.cloze.contains(kFrozen) && config.cloze[kFrozen].is_object();
+}
+
+std::unique_ptr<Predictor> load_frozen_classifier(const ModelFiles& files, const LoadOptions& options) {
+  return std::make_unique<FrozenPredictor>(files, options);
+}
+
+std::unique_ptr<Predictor> load_predictor(const ModelFiles& files, const std::string& task,
+                                          const LoadOptions& options) {
+  const TaskEntry& entry = task_of(files, task);
+  const BertConfig config = BertConfig::from_json(files.read_json(), files.path(ModelFiles::kConfig).string());
+  if (entry.name == std::string_view(kTask) && is_frozen_classifier(config))
+    return load_frozen_classifier(files, options);
+  return entry.load(files, options);
+}
+
+}  // namespace cloze
