@@ -29,7 +29,7 @@ struct ClassifierOptions {
   std::string classifier = "linear";
   double c = 0;
   int64_t folds = 0;
-  bool standardize = true;
+  bool no_standardize = false;
   int64_t k = 0;
   std::string distance = "cosine";
   std::string vote = "distance";
@@ -47,7 +47,8 @@ struct ClassifierOptions {
     visitor("c", c, "linear, svm: weight of the loss against the L2 penalty; 0: chosen by cross-validation");
     visitor("folds", folds,
             "linear, svm: folds of the cross-validation; 0: five, or as many as the rarest class has rows");
-    visitor("standardize", standardize, "linear, svm: bring each feature to mean 0 and deviation 1 first");
+    visitor("no_standardize", no_standardize,
+            "linear, svm: take features as they are, not brought to mean 0 and deviation 1");
     visitor("k", k, "knn: neighbours that vote; 0: chosen by leaving one row out");
     visitor("distance", distance, "knn, prototype: cosine or euclidean; prototype: also mahalanobis");
     visitor("vote", vote, "knn: distance (nearer neighbours count more) or majority");

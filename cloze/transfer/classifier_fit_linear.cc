@@ -24,7 +24,7 @@ struct Problem {
   Problem(const LabelledVectors& d, const ClassifierOptions& options)
       : data(d),
         scale(column_scale(d.x)),
-        rows(d.x, options.standardize ? &scale : nullptr),
+        rows(d.x, options.no_standardize ? nullptr : &scale),
         loss(options.classifier == "svm" ? MarginLoss::kSquaredHinge : MarginLoss::kLogistic) {}
 
   size_t margins() const { return data.classes == 2 ? 1 : static_cast<size_t>(data.classes); }
@@ -179,7 +179,7 @@ std::unique_ptr<Classifier> fit_linear(const LabelledVectors& data, const Classi
       for (int64_t j = 0; j < d; ++j) {
         const size_t column = static_cast<size_t>(j);
         double own = w[column];
-        if (options.standardize) {
+        if (!options.no_standardize) {
           own = problem.scale.deviation[column] > 0 ? own / problem.scale.deviation[column] : 0;
           bias -= own * problem.scale.mean[column];
         }
@@ -190,7 +190,7 @@ std::unique_ptr<Classifier> fit_linear(const LabelledVectors& data, const Classi
   });
   auto classifier = std::make_unique<LinearClassifier>(options.classifier, data.classes, std::move(rule));
   classifier->summary = std::move(choice.notes);
-  if (options.standardize && problem.scale.constant > 0)
+  if (!options.no_standardize && problem.scale.constant > 0)
     classifier->summary.push_back(
         fmt::format("{} of {} features are the same in all rows and count for nothing", problem.scale.constant, d));
   return classifier;

@@ -158,7 +158,7 @@ TEST(LinearClassifierTest, FindsNewtonsOptimum) {
       const Clouds rows = clouds(150, 6, classes, 1.5);
       ClassifierOptions options = kind("linear");
       options.c = c;
-      options.standardize = false;
+      options.no_standardize = true;
       const auto classifier = fit_classifier(rows.data(), options, 1);
       const LinearRule& rule = dynamic_cast<const LinearClassifier&>(*classifier).rule();
       for (int m = 0; m < (classes == 2 ? 1 : classes); ++m) {

@@ -1,0 +1,75 @@
+// cloze finetune --encoder frozen through the program.
+#include "cloze/base/json.h"
+#include "hostile.h"
+
+namespace cloze::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+const std::string kFit =
+    "printf 'label\\ttext\\nup\\tgood x\\ndown\\tbad x\\nup\\tgood y\\ndown\\tbad y\\n' > ${D}t.tsv; "
+    "$CLOZE finetune --task text-classification --encoder frozen --model $M --train ${D}t.tsv --output ${D}out ";
+
+TEST(FrozenCommand, FitsEvaluatesAndPredictsAsAnyModel) {
+  const HostilePlace place;
+  for (const std::string classifier : {"linear", "svm", "knn", "prototype", "mlp"}) {
+    const Outcome fitted = place.run(kFit + "--overwrite --dev ${D}t.tsv --classifier " + classifier);
+    expect_outcome(place, fitted, 0, {classifier + ": ", "done: vectors in", "dev accuracy", "the model is in %out"});
+    const Outcome evaluated = place.run("$CLOZE evaluate --model ${D}out --data ${D}t.tsv");
+    expect_outcome(place, evaluated, 0, {});
+    const Json run = parse_json(read_file(place / "out" / "run.json"), "run.json");
+    EXPECT_EQ(run["classifier"], classifier);
+    EXPECT_EQ(run["encoder"], "frozen");
+    EXPECT_FALSE(run.contains("epochs")) << "which trains encoders";
+    EXPECT_EQ(Json::parse(evaluated.out)["accuracy"], run["finished"]["best"]["dev_accuracy"]);
+    const Outcome predicted = place.run("echo good | $CLOZE predict --model ${D}out");
+    expect_outcome(place, predicted, 0, {});
+    EXPECT_THAT(Json::parse(predicted.out)["scores"].size(), 2);
+  }
+  expect_outcome(place, place.run("$CLOZE info --model ${D}out"), 0, {});
+  // Training all of it from there starts a classifier of its own.
+  expect_outcome(place,
+                 place.run("$CLOZE finetune --task text-classification --model ${D}out --train ${D}t.tsv --epochs 1 "
+                           "--output ${D}full && echo good | $CLOZE predict --model ${D}full"),
+                 0, {});
+}
+
+TEST(FrozenCommand, WrongOptionsAreUsage) {
+  const HostilePlace place;
+  const auto expect_usage = [&](const std::string& options, const char* words) {
+    expect_outcome(place, place.run(kFit + options), 2, {words});
+    EXPECT_FALSE(std::filesystem::exists(place / "out"));
+  };
+  expect_usage("--classifier liner", "did you mean linear?");
+  expect_usage("--epochs 3", "--epochs belongs to training the encoder");
+  expect_usage("--resume", "--resume belongs to training the encoder");
+  expect_usage("--pooling auto", "give --dev");
+  expect_usage("--pooling layer=9", "0 (embeddings) to 1");
+  const std::string plain = "$CLOZE finetune --task text-classification --model $M --train x.tsv --output ${D}out ";
+  expect_outcome(place, place.run(plain + "--encoder thawed"), 2, {"must be trained or frozen"});
+  expect_outcome(place, place.run(plain + "--k 3"), 2, {"--k goes with --encoder frozen only"});
+}
+
+TEST(FrozenCommand, BadRowsAreSaid) {
+  const HostilePlace place;
+  const auto expect_failure = [&](const std::string& options, const char* words) {
+    expect_outcome(place, place.run(kFit + options), 1, {words});
+    EXPECT_FALSE(std::filesystem::exists(place / "out" / "model.safetensors"));
+  };
+  expect_failure("--folds 3", "class \"down\" has 2 row(s), fewer than the 3 folds");
+  expect_failure("--classifier knn --k 9", "there are 4 rows only");
+  expect_failure("--class-weights balanced", "go with --classifier prototype and mlp");
+  expect_outcome(place, place.run(kFit + "--class-weights balanced --classifier prototype"), 0, {"done"});
+}
+
+TEST(FrozenCommand, ADryRunWritesNothing) {
+  const HostilePlace place;
+  const Outcome outcome = place.run(kFit + "--dry-run --feature-cache ${D}cache");
+  expect_outcome(place, outcome, 0, {"nothing was written"});
+  EXPECT_EQ(Json::parse(outcome.out)["inputs"]["train_rows"], 4);
+  EXPECT_EQ(place.files().size(), 5u) << "the model's three files, its folder and the rows";
+}
+
+}  // namespace
+}  // namespace cloze::test
