@@ -2,6 +2,7 @@
 #include "cloze/base/profile.h"
 #include "cloze/base/thread_team.h"
 #include "cloze/cli/command.h"
+#include "cloze/cli/finetune_adapt.h"
 #include "cloze/cli/finetune_frozen.h"
 #include "cloze/cli/finetune_source.h"
 #include "cloze/cli/job.h"
@@ -23,6 +24,7 @@ struct Options {
   ProfileFlag profile;
   RunFlags flags;
   FrozenFlags frozen;
+  AdaptFlags adapt;
   int64_t seeds = 1;
 };
 
@@ -35,6 +37,7 @@ Json run_record(const Options& options) {
   run["table"] = {{"format", t.format}, {"text", t.text},           {"text_pair", t.text_pair},
                   {"label", t.label},   {"no_header", t.no_header}, {"invalid_utf8", t.invalid_utf8}};
   run["threads"] = thread_team().size();
+  run.update(options.adapt.record());
   return run;
 }
 
@@ -79,23 +82,46 @@ void fit_on_frozen(const Options& options, Communicator& communicator) {
     if (name != "seed") record.erase(name);
   record["encoder"] = "frozen";
   record.update(used);
-  catch_interrupts(communicator);
   run_frozen(source, options.frozen, options.flags, std::move(record));
 }
 
-void run(const Options& options, const CLI::App& app, Communicator& communicator) {
-  options.flags.check();
-  options.threads.apply(communicator);
-  if (options.frozen.frozen(app)) return fit_on_frozen(options, communicator);
-  options.train.check();
-  check_passes(communicator, options.train);
+/// The options as they are once the model is adapted: with what came of it as the model to start from.
+Options adapted(const Options& options, bool frozen, Communicator& communicator) {
+  CLOZE_CHECK(!options.source.model.empty(), ErrorCode::kUsage,
+              "--adapt goes on with a pretrained model: give --model");
+  if (communicator.rank() == 0) check_output(options.flags.output, options.flags.start());
+  // A mistake in the labelled rows is better found before the texts are read for hours.
+  if (frozen)
+    (void)resolve(options.source, options.table, options.train.seed);
+  else
+    (void)make_task(options, options.train.seed);
+  Options own = options;
+  Watcher watcher;
+  own.source.model = adapt_model(options.adapt, options.source.model, options.table, options.train, options.flags,
+                                 watcher, communicator)
+                         .string();
+  return own;
+}
+
+void run(const Options& given, const CLI::App& app, Communicator& communicator) {
+  given.flags.check();
+  given.threads.apply(communicator);
+  const bool frozen = given.frozen.frozen(app);
+  if (!frozen) {
+    given.train.check();
+    check_passes(communicator, given.train);
+  }
+  given.adapt.check(app);
+  catch_interrupts(communicator);
+  const bool adapts = given.adapt.asked() && !given.flags.dry_run;
+  const Options options = adapts ? adapted(given, frozen, communicator) : given;
+  if (frozen) return fit_on_frozen(options, communicator);
   if (options.flags.dry_run) {
     constexpr int64_t kRows = 3;
     if (communicator.rank() == 0)
       rehearse([&] { return make_task(options, options.train.seed); }, options.train, run_record(options), kRows);
     return;
   }
-  catch_interrupts(communicator);
   if (options.seeds != 1) return run_seeds(options, communicator);
   Watcher watcher;
   const TrainResult result = run_one(options, options.train.seed, options.flags.output, watcher, communicator);
@@ -110,6 +136,7 @@ std::function<void()> setup_finetune(CLI::App& app) {
   options->source.visit(binder);
   app.get_option("--task")->required();
   app.get_option("--train")->required();
+  options->adapt.add(app);
   options->flags.add(app);
   options->train.visit(binder);
   options->frozen.add(app);
