@@ -55,7 +55,8 @@ struct LinearArgs {
   Precision precision = Precision::kF32;
 };
 /// dpre = dy * activation'(pre);  dx = dpre weight;  dweight = dpre^T x;  dbias = column sums of dpre.
-/// Each of dx, dweight, dbias may be unwanted. pre is absent where activation is kNone.
+/// Each of dx, dweight, dbias may be unwanted; x may be absent without dweight, weight without dx. pre is absent where
+/// activation is kNone.
 /// precision is that of the two products: kF32, or kBF16 of f32.
 struct LinearBackwardArgs {
   Tensor x, weight, pre, dy;
@@ -119,7 +120,7 @@ struct AddLayerNormArgs {
 };
 /// With xhat = (sum - mean) rstd and g = dy gamma: dsum = rstd (g - mean_H(g) - xhat mean_H(g xhat)),
 /// dx = dropout'(dsum), dgamma = sum_T dy xhat, dbeta = sum_T dy. dresidual is dsum; unwanted where there is no
-/// residual. dx may be unwanted.
+/// residual. Each output may be unwanted; where dbeta alone is wanted, sum, mean and rstd may be absent.
 struct AddLayerNormBackwardArgs {
   Tensor sum, mean, rstd, gamma, dy;
   Dropout dropout;

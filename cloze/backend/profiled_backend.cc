@@ -43,7 +43,9 @@ Booking book(const LinearArgs& a) {
 Booking book(const LinearBackwardArgs& a) {
   const Tensor none;
   const Tensor &weight = a.dx.defined() ? a.weight : none, &x = a.dweight.defined() ? a.x : none;
-  const int64_t inputs = a.weight.shape()[1], outputs = a.weight.shape()[0];
+  // Where the bias alone is wanted there is no product.
+  const Tensor& wide = a.dx.defined() ? a.dx : a.dweight;
+  const int64_t inputs = wide.defined() ? wide.shape()[1] : 0, outputs = a.dy.shape()[1];
   return {bytes(x, weight, a.pre, a.dy, a.dx, a.dweight, a.dbias),
           product_flops(a.dy.shape()[0], inputs, outputs) * (a.dx.defined() + a.dweight.defined()), inputs, outputs};
 }

@@ -90,4 +90,21 @@ void ModelFiles::write_json(std::string_view name, const Json& value) const {
   write_file(path(name), dump_json(value));
 }
 
+void copy_model_files(const Path& from, const Path& to, std::span<const std::string_view> without) {
+  constexpr std::string_view kLeftByRuns[] = {"resume.safetensors", "metrics.jsonl", "run.json", "tensorboard",
+                                              "adapted"};
+  make_folder(to);
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(from, error)) {
+    const std::string name = entry.path().filename().string();
+    const auto is_name = [&](std::string_view other) { return other == name; };
+    if (std::ranges::any_of(kLeftByRuns, is_name) || std::ranges::any_of(without, is_name)) continue;
+    std::error_code copied;
+    std::filesystem::copy(entry.path(), to / name, std::filesystem::copy_options::recursive, copied);
+    CLOZE_CHECK(!copied, ErrorCode::kIo, "cannot copy {} to {}: {}", entry.path().string(), to.string(),
+                copied.message());
+  }
+  CLOZE_CHECK(!error, ErrorCode::kIo, "cannot read the folder {}: {}", from.string(), error.message());
+}
+
 }  // namespace cloze

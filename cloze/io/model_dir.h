@@ -1,6 +1,7 @@
 // The files of a Hugging Face model directory.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,5 +44,9 @@ class ModelFiles {
   explicit ModelFiles(Path dir) : dir_(std::move(dir)) {}
   Path dir_;
 };
+
+/// Copies what the folder holds into another, which is made if need be, but for what a training run leaves that no
+/// prediction reads (run.json, logs, states), and for the names in `without`. Errors: kIo.
+void copy_model_files(const Path& from, const Path& to, std::span<const std::string_view> without = {});
 
 }  // namespace cloze

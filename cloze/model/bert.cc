@@ -1,12 +1,15 @@
 #include "cloze/model/bert.h"
 
+#include <algorithm>
+
 namespace cloze {
 namespace {
 
-EncoderSizes sizes_of(const BertConfig& c) {
+EncoderSizes sizes_of(const BertConfig& c, const LayerShape& shape) {
   return {.hidden = c.hidden_size,
-          .heads = c.num_attention_heads,
-          .feed_forward = c.intermediate_size,
+          .heads = shape.heads,
+          .head_width = c.head_width(),
+          .feed_forward = shape.feed_forward,
           .activation = c.hidden_act,
           .hidden_dropout = c.hidden_dropout_prob,
           .attention_dropout = c.attention_probs_dropout_prob,
@@ -18,9 +21,9 @@ EncoderSizes sizes_of(const BertConfig& c) {
 Bert::Bert(const BertConfig& config, Pooler pooler)
     : config_(config),
       embeddings_("bert.embeddings", config.vocab_size, config.max_position_embeddings, config.type_vocab_size,
-                  sizes_of(config)) {
+                  sizes_of(config, config.layer(0))) {
   for (int64_t i = 0; i < config.num_hidden_layers; ++i)
-    layers_.emplace_back(fmt::format("bert.encoder.layer.{}", i), sizes_of(config));
+    layers_.emplace_back(fmt::format("bert.encoder.layer.{}", i), sizes_of(config, config.layer(i)));
   if (pooler == Pooler::kWith) pooler_.emplace("bert.pooler.dense", config.hidden_size, config.hidden_size);
 }
 
@@ -84,6 +87,42 @@ void Bert::collect(ParameterList& list) {
   embeddings_.collect(list);
   for (EncoderLayer& layer : layers_) layer.collect(list);
   if (pooler_) pooler_->collect(list);
+}
+
+void Bert::add_adapters(std::span<const std::string> targets, const AdapterOptions& options) {
+  for (EncoderLayer& layer : layers_) layer.add_adapters(targets, options);
+}
+
+void Bert::collect_adapters(ParameterList& list) {
+  for (EncoderLayer& layer : layers_) layer.collect_adapters(list);
+}
+
+void Bert::merge_adapters() {
+  for (EncoderLayer& layer : layers_) layer.merge_adapters();
+}
+
+void Bert::unmerge_adapters() {
+  for (EncoderLayer& layer : layers_) layer.unmerge_adapters();
+}
+
+BertConfig::Recorded Bert::recorded() const {
+  Bert copy = *this;  // shares all values
+  const auto some = [](const ParameterList& list, bool weights) {
+    return std::ranges::any_of(list,
+                               [&](const Parameter* p) { return p->trained && (!weights || p->decay == Decay::kYes); });
+  };
+  ParameterList embeddings;
+  copy.embeddings_.collect(embeddings);
+  const int64_t count = static_cast<int64_t>(layers_.size());
+  BertConfig::Recorded recorded{some(embeddings, false) ? count : 0, false};
+  for (int64_t i = 0; i < count; ++i) {
+    ParameterList list;
+    copy.layers_[static_cast<size_t>(i)].collect(list);
+    copy.layers_[static_cast<size_t>(i)].collect_adapters(list);
+    if (some(list, false)) recorded.layers = std::max(recorded.layers, count - i);
+    if (some(list, true)) recorded.weights = true;
+  }
+  return recorded;
 }
 
 void Bert::freeze(EncoderLayer::Rows rows, Precision precision) {

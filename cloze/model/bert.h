@@ -41,6 +41,14 @@ class Bert {
   const Var& word_embeddings() const { return embeddings_.word(); }
   bool has_pooler() const { return pooler_.has_value(); }
   void collect(ParameterList& list);
+  /// Adapters on these linear layers of every encoder layer (EncoderLayer::adapter_targets), beside what collect()
+  /// lists. Merged, the model is an ordinary one.
+  void add_adapters(std::span<const std::string> targets, const AdapterOptions& options);
+  void collect_adapters(ParameterList& list);
+  void merge_adapters();
+  void unmerge_adapters();
+  /// What the tape records of a training pass, by which parameters are trained.
+  BertConfig::Recorded recorded() const;
   /// Before inference: makes fast forms of the weights, which must not change until thaw().
   /// `rows` says what for: kAll for forward(), kPicked for pooled_only(). Both stay possible.
   /// `precision` is that of the encoder's layers; what stands before and after them stays f32.

@@ -84,6 +84,35 @@ std::vector<std::string> parse_labels(const Json& object, const std::string& whe
   return labels;
 }
 
+Json shapes_to_json(const std::vector<LayerShape>& layers) {
+  Json array = Json::array();
+  for (const LayerShape& shape : layers)
+    array.push_back({{"heads", shape.heads}, {"feed_forward", shape.feed_forward}});
+  return array;
+}
+
+/// "cloze": {"layers": [{"heads", "feed_forward"}, …], "head_size"}: what pruning left.
+void read_shapes(BertConfig& config, const std::string& where) {
+  if (config.cloze.contains("head_size")) {
+    config.head_size = json_int(config.cloze, "head_size", where);
+    CLOZE_CHECK(config.head_size >= 1 && config.head_size <= 1 << 20, ErrorCode::kValue,
+                "{}: \"head_size\" must be 1 to {}, found {}", where, 1 << 20, config.head_size);
+  }
+  const auto found = config.cloze.find("layers");
+  if (found == config.cloze.end()) return;
+  CLOZE_CHECK(found->is_array() && static_cast<int64_t>(found->size()) == config.num_hidden_layers, ErrorCode::kFormat,
+              "{}: \"layers\" under \"cloze\" must be an array of \"num_hidden_layers\" ({}) objects", where,
+              config.num_hidden_layers);
+  for (const Json& layer : *found) {
+    CLOZE_CHECK(layer.is_object(), ErrorCode::kFormat, "{}: \"layers\" under \"cloze\" must hold objects", where);
+    const LayerShape shape{json_int(layer, "heads", where), json_int(layer, "feed_forward", where)};
+    CLOZE_CHECK(shape.heads >= 0 && shape.heads <= 1 << 20 && shape.feed_forward >= 0 && shape.feed_forward <= 1 << 22,
+                ErrorCode::kValue, "{}: a layer of {} heads and {} neurons", where, shape.heads, shape.feed_forward);
+    config.layers.push_back(shape);
+  }
+  config.cloze["layers"] = shapes_to_json(config.layers);  // without what else may stand there
+}
+
 void refuse_other_architectures(const Json& object, const std::string& where) {
   const std::string type = json_string_or(object, "model_type", "bert", where);
   CLOZE_CHECK(type == "bert", ErrorCode::kUnsupported,
@@ -116,9 +145,6 @@ BertConfig BertConfig::from_json(const Json& object, const std::string& where) {
                 "{}: \"{}\" must be in [{}, {}), found {}", where, field.key, field.least, field.below, value);
     config.*field.member = value;
   }
-  CLOZE_CHECK(config.hidden_size % config.num_attention_heads == 0, ErrorCode::kValue,
-              "{}: \"hidden_size\" {} does not divide into \"num_attention_heads\" {}", where, config.hidden_size,
-              config.num_attention_heads);
   config.hidden_act = parse_activation(json_string_or(object, "hidden_act", "gelu", where), where);
   config.labels = parse_labels(object, where);
   if (const auto found = object.find("architectures");
@@ -129,6 +155,10 @@ BertConfig BertConfig::from_json(const Json& object, const std::string& where) {
                 found->type_name());
     config.cloze = *found;
   }
+  read_shapes(config, where);
+  CLOZE_CHECK(config.head_size > 0 || config.hidden_size % config.num_attention_heads == 0, ErrorCode::kValue,
+              "{}: \"hidden_size\" {} does not divide into \"num_attention_heads\" {}", where, config.hidden_size,
+              config.num_attention_heads);
   return config;
 }
 
@@ -178,37 +208,68 @@ Json BertConfig::to_json() const {
     object["id2label"] = id2label;
     object["label2id"] = label2id;
   }
-  if (!cloze.empty()) object["cloze"] = cloze;
+  Json own = cloze;
+  if (head_size > 0)  // in its place, where it has one
+    own["head_size"] = head_size;
+  else
+    own.erase("head_size");
+  if (!layers.empty())
+    own["layers"] = shapes_to_json(layers);
+  else
+    own.erase("layers");
+  if (!own.empty()) object["cloze"] = own;
   return object;
 }
 
 double BertConfig::parameter_elements() const {
   const double tables =
       static_cast<double>(vocab_size + max_position_embeddings + type_vocab_size + 2 + hidden_size + 1);
-  return tables * static_cast<double>(hidden_size) +
-         static_cast<double>(num_hidden_layers) * static_cast<double>(layer_elements());
+  return tables * static_cast<double>(hidden_size) + encoder_elements();
 }
 
-int64_t BertConfig::layer_elements() const {
-  return 4 * hidden_size * hidden_size + 2 * hidden_size * intermediate_size + 9 * hidden_size + intermediate_size;
+int64_t BertConfig::layer_elements(const LayerShape& shape) const {
+  const int64_t H = hidden_size, A = shape.heads * head_width(), F = shape.feed_forward;
+  return 4 * H * A + 3 * A + 2 * H * F + F + 6 * H;
+}
+
+double BertConfig::encoder_elements() const {
+  if (layers.empty()) return static_cast<double>(num_hidden_layers) * static_cast<double>(layer_elements(layer(0)));
+  double sum = 0;
+  for (const LayerShape& shape : layers) sum += static_cast<double>(layer_elements(shape));
+  return sum;
 }
 
 double BertConfig::forward_flops(int64_t tokens) const {
-  const double s = static_cast<double>(tokens), h = static_cast<double>(hidden_size),
-               f = static_cast<double>(intermediate_size);
-  return static_cast<double>(num_hidden_layers) * s * (2 * (4 * h * h + 2 * h * f) + 4 * s * h);
+  const double s = static_cast<double>(tokens), h = static_cast<double>(hidden_size);
+  const auto flops = [&](const LayerShape& shape) {
+    const double a = static_cast<double>(shape.heads * head_width()), f = static_cast<double>(shape.feed_forward);
+    return s * (2 * (4 * h * a + 2 * h * f) + 4 * s * a);
+  };
+  if (layers.empty()) return static_cast<double>(num_hidden_layers) * flops(layer(0));
+  double sum = 0;
+  for (const LayerShape& shape : layers) sum += flops(shape);
+  return sum;
 }
 
-int64_t BertConfig::training_bytes(int64_t tokens, Activations activations) const {
+int64_t BertConfig::training_bytes(int64_t tokens, Activations activations, const Recorded& recorded) const {
   // A layer keeps x, q, k, v, the mixed values, the sums before both layer norms and what the first one makes of its
   // own [T,H], and the inner values before and after their activation [T,F]; the backward pass holds a layer's
   // gradients at a time. Where layers are recomputed, each keeps x and one at a time the rest. The last layer has x, k
   // and v of all tokens and little else.
-  const int64_t rest = 7 * hidden_size + 2 * intermediate_size, once = 10 * hidden_size + 2 * intermediate_size;
-  const int64_t whole = num_hidden_layers - 1,
+  // Biases need of all inputs only what an activation has read. Pruned layers count as the widest.
+  int64_t F = layers.empty() ? intermediate_size : 0, A = layers.empty() ? hidden_size : 0;
+  for (const LayerShape& shape : layers) {
+    F = std::max(F, shape.feed_forward);
+    A = std::max(A, shape.heads * head_width());
+  }
+  const int64_t rest = recorded.weights ? 3 * hidden_size + 4 * A + 2 * F : 3 * hidden_size + 3 * A + F;
+  const int64_t once = 4 * hidden_size + 6 * A + 2 * F;
+  const int64_t whole = std::max<int64_t>(0, recorded.layers - 1),
                 kept = activations == Activations::kKept ? whole : std::min<int64_t>(whole, 1);
-  const int64_t last = 2 * hidden_size + (whole > 0 ? once : 4 * hidden_size);
-  const int64_t floats = num_hidden_layers * hidden_size + kept * rest + last;
+  // A layer that is not recorded frees its values as it ends.
+  const int64_t passing = recorded.layers < num_hidden_layers ? 4 * hidden_size + 4 * A + F : 4 * hidden_size;
+  const int64_t last = 2 * hidden_size + (whole > 0 ? once : passing);
+  const int64_t floats = recorded.layers * hidden_size + kept * rest + last;
   return tokens * floats * static_cast<int64_t>(sizeof(float));
 }
 

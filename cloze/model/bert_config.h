@@ -10,6 +10,13 @@
 
 namespace cloze {
 
+/// What pruning leaves of a layer. Without heads (or without neurons) that half of it is its output bias, the residual
+/// and the layer norm.
+struct LayerShape {
+  int64_t heads, feed_forward;
+  bool operator==(const LayerShape&) const = default;
+};
+
 struct BertConfig {
   int64_t vocab_size = 30522;
   int64_t hidden_size = 768;
@@ -24,6 +31,11 @@ struct BertConfig {
   double initializer_range = 0.02;
   double layer_norm_eps = 1e-12;
   Activation hidden_act = Activation::kGelu;
+  /// One for each layer where they differ ("cloze": {"layers": …}); empty: all have num_attention_heads and
+  /// intermediate_size.
+  std::vector<LayerShape> layers;
+  /// Width of a head ("cloze": {"head_size": …}); 0: hidden_size / num_attention_heads.
+  int64_t head_size = 0;
   /// id2label, in order of id; empty where the file has none.
   std::vector<std::string> labels;
   /// architectures[0], e.g. "BertForSequenceClassification"; empty where absent.
@@ -41,15 +53,30 @@ struct BertConfig {
   static BertConfig preset(const std::string& size);
   Json to_json() const;
 
+  LayerShape layer(int64_t i) const {
+    return layers.empty() ? LayerShape{num_attention_heads, intermediate_size} : layers[static_cast<size_t>(i)];
+  }
+  int64_t head_width() const { return head_size > 0 ? head_size : hidden_size / num_attention_heads; }
   /// Elements of one encoder layer's tensors.
-  int64_t layer_elements() const;
-  /// Elements of encoder, embeddings and pooler; a double, because a config may ask for more than 2^63.
+  int64_t layer_elements(const LayerShape& shape) const;
+  /// Elements of all encoder layers; a double, because a config may ask for more than 2^63.
+  double encoder_elements() const;
+  /// Elements of encoder, embeddings and pooler.
   double parameter_elements() const;
-  /// Floating-point operations of the encoder for one sequence, forward: L (2 (4 H^2 + 2 H F) S + 4 S^2 H).
+  /// Floating-point operations of the encoder for one sequence, forward: sum over layers of
+  /// 2 (4 H A + 2 H F) S + 4 S^2 A, A being the width of the layer's heads together.
   double forward_flops(int64_t tokens) const;
   /// About how many bytes a training step over a batch of `tokens` tokens takes beside parameters and gradients: the
   /// values that the tape keeps for the backward pass, or makes again in it, f32.
-  int64_t training_bytes(int64_t tokens, Activations activations) const;
+  int64_t training_bytes(int64_t tokens, Activations activations) const {
+    return training_bytes(tokens, activations, {num_hidden_layers, true});
+  }
+  /// The same where only a part of the encoder is recorded.
+  struct Recorded {
+    int64_t layers;       ///< so many of the highest, 0 to num_hidden_layers
+    bool weights = true;  ///< false: of these, biases alone are trained, for which no input is kept
+  };
+  int64_t training_bytes(int64_t tokens, Activations activations, const Recorded& recorded) const;
 };
 
 }  // namespace cloze

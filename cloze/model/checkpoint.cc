@@ -20,11 +20,13 @@ uintmax_t weight_bytes(const ModelFiles& files) {
 
 BertConfig load_config(const ModelFiles& files) {
   const std::string where = files.path(ModelFiles::kConfig).string();
+  CLOZE_CHECK(files.has(ModelFiles::kConfig) || !files.has("ensemble.json"), ErrorCode::kUsage,
+              "{} is an ensemble of several models, which evaluate and predict take; for one of them give {}",
+              files.dir().string(), files.path("member-1").string());
   BertConfig config = BertConfig::from_json(files.read_json(), where);
   const uintmax_t bytes = weight_bytes(files);
   // Two bytes a weight is the least that any format takes.
-  const double least =
-      2.0 * static_cast<double>(config.num_hidden_layers) * static_cast<double>(config.layer_elements());
+  const double least = 2.0 * config.encoder_elements();
   if (bytes == 0 || least <= static_cast<double>(bytes)) return config;
   const Weights weights{files.dir()};  // a file that is truncated, or no safetensors at all, says so itself
   fail(ErrorCode::kValue,

@@ -2,16 +2,31 @@
 
 namespace cloze {
 
-ClassifierHead::ClassifierHead(const BertConfig& config, int64_t classes)
-    // Hugging Face's "classifier_dropout" overrides the encoder's where it is given.
-    : dropout_(json_number_or(config.source, "classifier_dropout", config.hidden_dropout_prob, "config.json")),
-      linear_("classifier", config.hidden_size, classes) {
-  CLOZE_CHECK(dropout_ >= 0 && dropout_ < 1, ErrorCode::kValue,
-              "config.json: \"classifier_dropout\" must be in [0, 1), found {}", dropout_);
+namespace {
+
+/// Hugging Face's "classifier_dropout" overrides the encoder's where it is given.
+double classifier_dropout(const BertConfig& config) {
+  const double rate = json_number_or(config.source, "classifier_dropout", config.hidden_dropout_prob, "config.json");
+  CLOZE_CHECK(rate >= 0 && rate < 1, ErrorCode::kValue,
+              "config.json: \"classifier_dropout\" must be in [0, 1), found {}", rate);
+  return rate;
 }
+
+}  // namespace
+
+ClassifierHead::ClassifierHead(const BertConfig& config, int64_t classes)
+    : dropout_(classifier_dropout(config)), linear_("classifier", config.hidden_size, classes) {}
 
 Var ClassifierHead::forward(const Var& x, ForwardContext& context) const {
   return linear_.forward(dropout(x, context.next_dropout(dropout_)));
+}
+
+NumbersHead::NumbersHead(const BertConfig& config, int64_t classes, int64_t width)
+    : dropout_(classifier_dropout(config)),
+      weight_{"cloze.numbers.weight", {classes, width}, Init::kZeros, Decay::kYes, {}} {}
+
+Var NumbersHead::forward(const Var& numbers, ForwardContext& context) const {
+  return linear(dropout(numbers, context.next_dropout(dropout_)), weight_.var, Var());
 }
 
 QuestionAnsweringHead::QuestionAnsweringHead(const BertConfig& config) : linear_("qa_outputs", config.hidden_size, 2) {}

@@ -20,6 +20,20 @@ class ClassifierHead {
   Linear linear_;
 };
 
+/// `cloze.numbers`: what numbers beside the text add to the classifier's scores. It starts at 0, adding nothing.
+/// Hugging Face's classes pass the tensor over.
+class NumbersHead {
+ public:
+  NumbersHead(const BertConfig& config, int64_t classes, int64_t width);
+  Var forward(const Var& numbers, ForwardContext& context) const;  ///< [B,F] -> [B,C], after dropout
+  void collect(ParameterList& list) { list.push_back(&weight_); }
+  const Tensor& weight() const { return weight_.var.value(); }  ///< [C,F]
+
+ private:
+  double dropout_;
+  Parameter weight_;
+};
+
 /// `qa_outputs`: start and end scores of each token.
 class QuestionAnsweringHead {
  public:

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "cloze/base/rng.h"
+#include "cloze/nn/perturbation.h"
 #include "cloze/ops/ops.h"
 
 namespace cloze {
@@ -40,6 +41,10 @@ class ForwardContext {
   }
   Activations activations() const { return activations_; }
 
+  /// What changes the embeddings; null for nothing. Not owned.
+  InputPerturbation* perturbation() const { return perturbation_; }
+  void set_perturbation(InputPerturbation* perturbation) { perturbation_ = perturbation; }
+
   /// Of the encoder's products where gradients are recorded.
   Precision precision() const { return precision_; }
 
@@ -49,6 +54,7 @@ class ForwardContext {
   Activations activations_ = Activations::kKept;
   uint64_t key_ = 0;
   uint32_t next_site_ = 0;
+  InputPerturbation* perturbation_ = nullptr;
 };
 
 }  // namespace cloze

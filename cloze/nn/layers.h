@@ -1,15 +1,25 @@
 // The layers of BERT, written forward only: the tape makes the backward pass.
-// Dimensions: T tokens, B sequences, H hidden, N heads, F feed-forward, V vocabulary, P positions.
+// Dimensions: T tokens, B sequences, H hidden, N heads, A their width together, F feed-forward, V vocabulary, P
+// positions.
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 
 #include "cloze/nn/context.h"
 #include "cloze/nn/parameter.h"
+#include "cloze/ops/low_rank.h"
 #include "cloze/ops/ops.h"
 
 namespace cloze {
+
+/// How adapters begin: their rank, by what their product is scaled (alpha / rank), and from which random numbers.
+struct AdapterOptions {
+  int64_t rank = 8;
+  double alpha = 16;
+  uint64_t seed = 0;
+};
 
 /// x[T,K] -> activation(x W^T + b) [T,M].
 class Linear {
@@ -18,14 +28,31 @@ class Linear {
   /// `training` is the precision of the products where gradients are recorded.
   Var forward(const Var& x, Activation activation = Activation::kNone, Precision training = Precision::kF32) const;
   void collect(ParameterList& list);
+  void collect_bias(ParameterList& list) { list.push_back(&bias_); }
   /// Makes the backend's own form of the weight, for inference. The weight must not change until thaw().
   void freeze(Precision precision = Precision::kF32);
   void thaw() { prepared_.reset(); }
   const Var& weight() const { return weight_.var; }
   const Var& bias() const { return bias_.var; }
 
+  /// Adds a trained change of low rank to the weight (ops/low_rank.h): A [R,K] starts normal with deviation 1 /
+  /// sqrt(K), B [M,R] at 0, so that nothing changes at first. Errors: kUsage for a rank beyond the weight's.
+  void add_adapter(const AdapterOptions& options);
+  void collect_adapter(ParameterList& list);
+  /// What is added to the weight; nothing without an adapter and while it is merged.
+  LowRank change() const;
+  /// Puts the sum in the weight's place, as a constant, until unmerge().
+  void merge_adapter();
+  void unmerge_adapter();
+
  private:
+  struct Adapter {
+    Parameter a, b;
+    double scale;
+  };
   Parameter weight_, bias_;
+  std::shared_ptr<Adapter> adapter_;
+  Var unmerged_;  ///< the weight itself while the sum is in its place
   std::shared_ptr<PreparedWeight> prepared_;
 };
 
@@ -41,8 +68,11 @@ class LayerNorm {
   double eps_;
 };
 
+/// `heads` or `feed_forward` may be 0: that half of the layer has no weights then, only its output bias, which is added
+/// to the residual.
 struct EncoderSizes {
-  int64_t hidden, heads, feed_forward;
+  int64_t hidden, heads, head_width, feed_forward;
+  int64_t attention_width() const { return heads * head_width; }
   Activation activation;
   double hidden_dropout, attention_dropout, eps;
 };
@@ -76,9 +106,16 @@ class EncoderLayer {
   /// The same at the picked rows only [R,H], which spares the work of all others but their keys and values. What is
   /// within is kept: this is the last layer, whose backward pass comes at once.
   Var forward_at(const PickedRows& picked, const Var& x, const Tensor& offsets, ForwardContext& context) const;
-  /// What attention compares, from the layer's input: queries and keys side by side, [T,2H].
+  /// What attention compares, from the layer's input: queries and keys side by side, [T,2A]. Errors:
+  /// kInternal without heads.
   Var queries_and_keys(const Var& x) const;
   void collect(ParameterList& list);
+  /// The linear layers that may have an adapter: query, key, value, attention_output, up, down.
+  static const std::vector<std::string>& adapter_targets();
+  void add_adapters(std::span<const std::string> targets, const AdapterOptions& options);
+  void collect_adapters(ParameterList& list);
+  void merge_adapters();
+  void unmerge_adapters();
   /// For the one or the other forward pass; both stay possible.
   enum class Rows : uint8_t { kAll, kPicked };
   void freeze(Rows rows = Rows::kAll, Precision precision = Precision::kF32);
@@ -89,7 +126,12 @@ class EncoderLayer {
     Dropout attention, first, second;
   };
   Dropouts next_dropouts(ForwardContext& context) const;
+  bool attends() const { return sizes_.heads > 0; }
+  bool thinks() const { return sizes_.feed_forward > 0; }
+  std::vector<Linear*> linears() { return {&query_, &key_, &value_, &attention_output_, &up_, &down_}; }
+  bool has(const Linear* layer) const { return layer == &up_ || layer == &down_ ? thinks() : attends(); }
   Var forward_with(const Dropouts& dropouts, const Var& x, const Tensor& offsets, Precision training) const;
+  /// `mixed` is undefined without heads.
   Var after_attention(const Var& mixed, const Var& x, const Dropouts& dropouts, Precision training) const;
 
   EncoderSizes sizes_;

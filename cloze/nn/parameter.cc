@@ -16,7 +16,13 @@ uint32_t name_hash(const std::string& name) {
 
 void Parameter::set(Tensor value) {
   CLOZE_CHECK(value.shape() == shape, ErrorCode::kShape, "{} must be {}, got {}", name, shape, value.shape());
-  var = Var::leaf(std::move(value));
+  var = trained ? Var::leaf(std::move(value)) : Var(std::move(value));
+}
+
+void Parameter::set_trained(bool on) {
+  if (trained == on) return;
+  trained = on;
+  if (var.defined()) set(var.value());
 }
 
 void Parameter::initialize(uint64_t seed, double std, DType dtype) {
@@ -37,6 +43,13 @@ int64_t count_elements(const ParameterList& parameters) {
   int64_t total = 0;
   for (const Parameter* parameter : parameters) total += parameter->shape.elements();
   return total;
+}
+
+ParameterList trained_of(const ParameterList& parameters) {
+  ParameterList trained;
+  for (Parameter* parameter : parameters)
+    if (parameter->trained) trained.push_back(parameter);
+  return trained;
 }
 
 }  // namespace cloze

@@ -20,10 +20,13 @@ struct Parameter {
   Shape shape;
   Init init;
   Decay decay;
-  Var var;  ///< undefined until initialize() or set()
+  Var var;              ///< undefined until initialize() or set()
+  bool trained = true;  ///< false: frozen, a constant of the model
 
-  /// Gives it a value that collects gradients. Errors: kShape if the shape differs.
+  /// Gives it a value, which collects gradients if it is trained. Errors: kShape if the shape differs.
   void set(Tensor value);
+  /// Freezes it or has it trained, with the value that it has.
+  void set_trained(bool on);
   /// Fresh values: normal with deviation `std` from (seed, name), or constants. The same for any order of calls.
   void initialize(uint64_t seed, double std, DType dtype = DType::kF32);
 };
@@ -32,5 +35,8 @@ using ParameterList = std::vector<Parameter*>;
 
 /// Total count of elements.
 int64_t count_elements(const ParameterList& parameters);
+
+/// Those that are trained, in their order.
+ParameterList trained_of(const ParameterList& parameters);
 
 }  // namespace cloze

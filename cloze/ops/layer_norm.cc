@@ -16,7 +16,8 @@ Var add_layer_norm(const Var& x, const Var& residual, const Var& gamma, const Va
   const bool record = will_record({&x, &residual, &gamma, &beta});
   const DType dtype = x.value().dtype();
   const bool plain = !residual.defined() && !dropout.active();  // then the sum is x itself
-  const auto saved = [&](const Shape& shape) { return record ? Tensor(shape, dtype) : Tensor(); };
+  const bool read_back = will_record({&x, &residual, &gamma});  // dbeta alone takes nothing but dy
+  const auto saved = [&](const Shape& shape) { return read_back ? Tensor(shape, dtype) : Tensor(); };
   const Tensor y(s, dtype), mean = saved({s[0]}), rstd = saved({s[0]}), sum = plain ? Tensor() : saved(s);
   backend().add_layer_norm({.x = x.value(),
                             .residual = residual.defined() ? residual.value() : Tensor(),
@@ -29,11 +30,12 @@ Var add_layer_norm(const Var& x, const Var& residual, const Var& gamma, const Va
                             .rstd = rstd,
                             .y = y});
   if (!record) return Var(y);
-  const Tensor input = plain ? x.value() : sum;
+  const Tensor input = plain && read_back ? x.value() : sum;
   const auto backward = [=, x = x.slot(), residual = residual.slot()](const Tensor& dy) {
-    const Tensor dgamma(gamma.value().shape(), dtype), dbeta(beta.value().shape(), dtype);
+    const auto wanted = [&](const Var& part) { return part.needs_grad() ? Tensor(part.shape(), dtype) : Tensor(); };
+    const Tensor dgamma = wanted(gamma), dbeta = wanted(beta);
     // Without dropout both inputs have the same gradient: one tensor serves.
-    const bool shared = !dropout.active();
+    const bool shared = !dropout.active() && (x.needs_grad() || residual.needs_grad());
     const Tensor dresidual = residual.needs_grad() || shared ? Tensor(s, dtype) : Tensor();
     const Tensor dx = x.needs_grad() && !shared ? Tensor(s, dtype) : Tensor();
     backend().add_layer_norm_backward({.sum = input,

@@ -16,7 +16,10 @@ Tensor defined_or_empty(const Var& var) {
   return var.defined() ? var.value() : Tensor();
 }
 Tensor wanted(const Var& input, const DType dtype) {
-  return input.needs_grad() ? Tensor(input.value().shape(), dtype) : Tensor();
+  return input.needs_grad() ? Tensor(input.shape(), dtype) : Tensor();
+}
+bool any_needs_grad(const std::vector<Var>& parts) {
+  return std::ranges::any_of(parts, [](const Var& part) { return part.needs_grad(); });
 }
 
 /// Joins the rows of tensors of equal type and equal width.
@@ -55,11 +58,12 @@ Var linear(const Var& x, const Var& weight, const Var& bias, Activation activati
                     .prepared = record ? nullptr : prepared,
                     .pre = pre,
                     .y = y,
-                    .precision = record ? training : Precision::kF32});
+                    .precision = record || prepared == nullptr ? training : Precision::kF32});
   if (!record) return Var(y);
-  return Var::from_op(y, {x, weight, bias}, [=](const Tensor& dy) {
+  const Tensor input = weight.needs_grad() ? x.value() : Tensor();  // dW alone reads it
+  return Var::from_op(y, {x, weight, bias}, [=, x = x.slot(), bias = bias.slot()](const Tensor& dy) {
     const Tensor dx = wanted(x, dtype), dweight = wanted(weight, dtype), dbias = wanted(bias, dtype);
-    backend().linear_backward({.x = x.value(),
+    backend().linear_backward({.x = input,
                                .weight = weight.value(),
                                .pre = pre,
                                .dy = dy,
@@ -106,17 +110,15 @@ Var linear_group(const Var& x, const std::vector<Var>& weights, const std::vecto
                     .prepared = prepared,
                     .pre = {},
                     .y = y,
-                    .precision = record ? training : Precision::kF32});
+                    .precision = prepared == nullptr ? training : Precision::kF32});
   if (!record) return Var(y);
-  return Var::from_op(y, inputs, [=](const Tensor& dy) {
-    const auto any_wanted = [](const std::vector<Var>& parts) {
-      return std::ranges::any_of(parts, [](const Var& part) { return part.needs_grad(); });
-    };
+  const Tensor input = any_needs_grad(weights) ? x.value() : Tensor();  // dW alone reads it
+  return Var::from_op(y, inputs, [=, width = xs[1], x = x.slot()](const Tensor& dy) {
     const Tensor dx = wanted(x, dtype);
-    const Tensor dweight = any_wanted(weights) ? Tensor({outputs, xs[1]}, dtype) : Tensor();
-    const Tensor dbias = any_wanted(biases) ? Tensor({outputs}, dtype) : Tensor();
-    backend().linear_backward({.x = x.value(),
-                               .weight = join(weights),
+    const Tensor dweight = any_needs_grad(weights) ? Tensor({outputs, width}, dtype) : Tensor();
+    const Tensor dbias = any_needs_grad(biases) ? Tensor({outputs}, dtype) : Tensor();
+    backend().linear_backward({.x = input,
+                               .weight = dx.defined() ? join(weights) : Tensor(),
                                .pre = {},
                                .dy = dy,
                                .activation = Activation::kNone,

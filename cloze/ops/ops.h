@@ -46,6 +46,9 @@ Var embed(const RaggedBatch& batch, const Var& word, const Var& position, const 
 /// Any shape.
 Var dropout(const Var& x, const Dropout& dropout);
 
+/// row[M], `rows` times -> [rows,M].
+Var repeat_row(const Var& row, int64_t rows);
+
 /// x[T,H] at rows[R] -> [R,H].
 Var gather_rows(const Var& x, const Tensor& rows);
 
@@ -54,7 +57,21 @@ Var gather_rows(const Var& x, const Tensor& rows);
 Var cross_entropy(const Var& logits, const Tensor& targets, const Tensor& class_weight = {},
                   double label_smoothing = 0.0, const Tensor& row_weight = {});
 
-/// a + b, of one shape: for losses, which are small (one thread).
+/// factor times the mean over rows of (KL(p || q) + KL(q || p)) / 2, where logits[2R,C] hold R rows p and the same rows
+/// q once more, as softmaxes -> [1]: what R-Drop adds (Wu et al., "R-Drop: regularized dropout for neural networks",
+/// 2021). `row_weight` [R] of F32 may be undefined. One thread.
+Var symmetric_kl(const Var& logits, double factor, const Tensor& row_weight = {});
+
+/// factor T^2 times the mean over rows of KL(q || s), with s = softmax(logits / T) and q the teacher's probabilities [R,C]
+/// (F32, at temperature 1) at the same temperature -> [1] (Hinton et al., "Distilling the Knowledge in a Neural Network",
+/// 2015). `row_weight` [R] of F32 may be undefined. One thread.
+Var distillation_loss(const Var& logits, const Tensor& teacher, double temperature, double factor,
+                      const Tensor& row_weight = {});
+
+/// factor x, of any shape.
+Var scaled(const Var& x, double factor);
+
+/// a + b, of one shape: for losses, which are small, and embeddings (one thread).
 Var add(const Var& a, const Var& b);
 
 /// What a loss was made of.

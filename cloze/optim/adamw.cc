@@ -12,8 +12,11 @@ MomentType parse_moment_type(const std::string& name) {
   return MomentType::kBF16;
 }
 
-AdamW::AdamW(ParameterList parameters, const AdamWOptions& options)
-    : parameters_(std::move(parameters)), options_(options) {
+AdamW::AdamW(ParameterList parameters, const AdamWOptions& options, std::vector<ParameterPace> paces)
+    : parameters_(std::move(parameters)), options_(options), paces_(std::move(paces)) {
+  if (paces_.empty()) paces_.resize(parameters_.size());
+  CLOZE_CHECK(paces_.size() == parameters_.size(), ErrorCode::kInternal, "{} paces for {} parameters", paces_.size(),
+              parameters_.size());
   for (const Parameter* parameter : parameters_) {
     const DType dtype = options.moments == MomentType::kBF16 ? DType::kBF16 : parameter->var.dtype();
     m_.push_back(Tensor::zeros(parameter->shape, dtype));
@@ -33,15 +36,16 @@ double AdamW::gradient_norm() const {
 
 void AdamW::step(double learning_rate, double grad_scale) {
   ++steps_;
-  const double count = static_cast<double>(steps_);
-  const AdamWStep step{.grad_scale = grad_scale,
-                       .lr = learning_rate,
-                       .step = steps_,
-                       .correction1 = 1.0 - std::pow(options_.beta1, count),
-                       .correction2 = 1.0 - std::pow(options_.beta2, count)};
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Var& var = parameters_[i]->var;
     if (!var.has_grad()) continue;
+    const int64_t own_steps = steps_ - paces_[i].start;
+    const double count = static_cast<double>(own_steps);
+    const AdamWStep step{.grad_scale = grad_scale,
+                         .lr = learning_rate * paces_[i].rate,
+                         .step = own_steps,
+                         .correction1 = 1.0 - std::pow(options_.beta1, count),
+                         .correction2 = 1.0 - std::pow(options_.beta2, count)};
     if (var.row_grad().defined()) {
       if (lazy_[i] == nullptr) lazy_[i] = std::make_shared<LazyRows>(settings(i));
       lazy_[i]->step(var, step);
@@ -51,8 +55,8 @@ void AdamW::step(double learning_rate, double grad_scale) {
       args.param = var.value();
       args.grad = var.grad();
       args.grad_scale = grad_scale;
-      args.lr = learning_rate;
-      args.step = steps_;
+      args.lr = step.lr;
+      args.step = own_steps;
       backend().adamw(args);
     }
     var.clear_grad();
@@ -79,7 +83,7 @@ AdamWArgs AdamW::settings(size_t i) const {
           .beta1 = options_.beta1,
           .beta2 = options_.beta2,
           .eps = options_.eps,
-          .decay = parameters_[i]->decay == Decay::kYes ? options_.weight_decay : 0.0,
+          .decay = paces_[i].decays && parameters_[i]->decay == Decay::kYes ? options_.weight_decay : 0.0,
           .step = 0,
           .site = static_cast<uint32_t>(i)};
 }

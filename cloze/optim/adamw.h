@@ -28,10 +28,17 @@ struct AdamWOptions {
   MomentType moments = MomentType::kAsParameter;
 };
 
+/// What holds for one parameter.
+struct ParameterPace {
+  double rate = 1;     ///< times the learning rate
+  int64_t start = 0;   ///< its first step is the one after this: the bias correction counts from there
+  bool decays = true;  ///< false: without weight decay, whatever its Decay says
+};
+
 class AdamW {
  public:
-  /// Keeps pointers to the parameters, which must outlive it.
-  AdamW(ParameterList parameters, const AdamWOptions& options);
+  /// Keeps pointers to the parameters, which must outlive it. `paces` are theirs; empty: the plain one for all.
+  AdamW(ParameterList parameters, const AdamWOptions& options, std::vector<ParameterPace> paces = {});
 
   /// sqrt of the sum of squares of all gradients. Parameters without a gradient count as 0.
   double gradient_norm() const;
@@ -41,6 +48,7 @@ class AdamW {
 
   int64_t steps() const { return steps_; }
   const ParameterList& parameters() const { return parameters_; }
+  const ParameterPace& pace(size_t i) const { return paces_[i]; }
   /// First and second moments of parameter i, for checkpoints; zeros before the first step. Good until the next step.
   Tensor first_moment(size_t i) const { return settled(i), m_[i]; }
   Tensor second_moment(size_t i) const { return settled(i), v_[i]; }
@@ -52,6 +60,7 @@ class AdamW {
 
   ParameterList parameters_;
   AdamWOptions options_;
+  std::vector<ParameterPace> paces_;  ///< as many as parameters
   std::vector<Tensor> m_, v_;
   std::vector<std::shared_ptr<LazyRows>> lazy_;  ///< of parameters that had a row gradient
   int64_t steps_ = 0;

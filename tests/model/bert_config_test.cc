@@ -10,6 +10,7 @@ namespace {
 
 using test::error_of;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 BertConfig parse(const char* text) {
   return BertConfig::from_json(parse_json(text, "test"), "m/config.json");
@@ -207,9 +208,48 @@ TEST(BertConfigTest, Presets) {
             "usage: unknown size \"huge\"; known are tiny, mini, small, medium, base, large");
 }
 
+TEST(BertConfigTest, PrunedShapes) {
+  Json json = {{"hidden_size", 96},
+               {"num_attention_heads", 3},
+               {"num_hidden_layers", 2},
+               {"intermediate_size", 100},
+               {"cloze",
+                {{"task", "t"},
+                 {"head_size", 64},
+                 {"layers", {{{"heads", 0}, {"feed_forward", 7}}, {{"heads", 2}, {"feed_forward", 0}}}}}}};
+  const BertConfig config = BertConfig::from_json(json, "c");
+  EXPECT_THAT(config.layers, ElementsAre(LayerShape{0, 7}, LayerShape{2, 0}));
+  EXPECT_EQ(config.head_width(), 64);
+  EXPECT_EQ(config.layer_elements(config.layer(0)), 2 * 96 * 7 + 7 + 6 * 96);
+  EXPECT_EQ(config.encoder_elements(), 2 * 96 * 7 + 7 + 4 * 96 * 128 + 3 * 128 + 2 * 6 * 96);
+  EXPECT_EQ(config.forward_flops(10), 10. * 2 * 2 * 96 * 7 + 10. * (2 * 4 * 96 * 128 + 4 * 10 * 128));
+  const Json written = config.to_json();
+  EXPECT_EQ(written["cloze"], json["cloze"]);
+  Json odd = json;  // another order, and members that nobody knows
+  odd["cloze"] = {{"layers", {{{"feed_forward", 7}, {"heads", 0}, {"x", 1}}, {{"heads", 2}, {"feed_forward", 0}}}},
+                  {"task", "t"}};
+  odd["num_attention_heads"] = 4;
+  const BertConfig read = BertConfig::from_json(odd, "c");
+  EXPECT_EQ(BertConfig::from_json(read.to_json(), "c").cloze, read.cloze);
+  const auto refusal = [&](const std::function<void(Json&)>& damage) {
+    Json bad = json;
+    damage(bad["cloze"]);
+    return error_of([&] { BertConfig::from_json(bad, "c"); });
+  };
+  EXPECT_THAT(refusal([](Json& j) { j["layers"].erase(0); }),
+              HasSubstr("must be an array of \"num_hidden_layers\" (2)"));
+  EXPECT_THAT(refusal([](Json& j) { j["layers"][0] = 5; }), HasSubstr("must hold objects"));
+  EXPECT_THAT(refusal([](Json& j) { j["layers"][0]["heads"] = -1; }), HasSubstr("a layer of -1 heads and 7 neurons"));
+  EXPECT_THAT(refusal([](Json& j) { j["layers"][1].erase("feed_forward"); }), HasSubstr("feed_forward"));
+  EXPECT_THAT(refusal([](Json& j) { j["head_size"] = -2; }), HasSubstr("\"head_size\" must be"));
+  json["num_attention_heads"] = 5;
+  json["cloze"].erase("head_size");
+  EXPECT_THAT(error_of([&] { BertConfig::from_json(json, "c"); }), HasSubstr("does not divide"));
+}
+
 TEST(BertConfigTest, Counts) {
   const BertConfig base = BertConfig::preset("base");
-  EXPECT_EQ(base.layer_elements(), 7087872);
+  EXPECT_EQ(base.layer_elements(base.layer(0)), 7087872);
   // 12 layers, 128 tokens: 2 flops for each weight of the products, and q k^T and P v.
   EXPECT_EQ(base.forward_flops(128), 12. * (128. * 2 * 7077888 + 2. * 2 * 128 * 128 * 768));
 }

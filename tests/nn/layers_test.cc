@@ -40,6 +40,7 @@ NamedLeaves randomize(Layer& layer) {
 
 const EncoderSizes kSizes = {.hidden = 6,
                              .heads = 2,
+                             .head_width = 3,
                              .feed_forward = 10,
                              .activation = Activation::kGelu,
                              .hidden_dropout = 0.2,
@@ -134,6 +135,41 @@ TEST(LayersTest, EncoderLayer) {
   }
 }
 
+TEST(LayersTest, PrunedEncoderLayers) {
+  struct Case {
+    int64_t heads, feed_forward;
+    size_t tensors;
+  };
+  for (const auto& [heads, feed_forward, tensors] : {Case{1, 3, 16}, Case{0, 4, 9}, Case{3, 0, 13}, Case{0, 0, 6}}) {
+    SCOPED_TRACE(fmt::format("{} heads, {} neurons", heads, feed_forward));
+    EncoderSizes sizes = kSizes;
+    sizes.heads = heads;
+    sizes.head_width = 4;
+    sizes.feed_forward = feed_forward;
+    EncoderLayer layer("l", sizes);
+    NamedLeaves leaves = randomize(layer);
+    ASSERT_EQ(leaves.size(), tensors);
+    if (heads > 0) {
+      EXPECT_EQ(leaves[0].second.shape(), Shape({heads * 4, 6})) << "query";
+      EXPECT_EQ(leaves[6].second.shape(), Shape({6, heads * 4})) << "output";
+      leaves.erase(leaves.begin() + 3);  // the key's bias
+    }
+    leaves.emplace_back("x", normal_leaf({7, 6}, 1));
+    const Tensor offsets = int_tensor({0, 4, 7});
+    const PickedRows picked{int_tensor({1, 3, 4}), int_tensor({0, 2, 3})};
+    const auto forward = [&] {
+      ForwardContext context = ForwardContext::training(3, 4);
+      return layer.forward(leaves.back().second, offsets, context);
+    };
+    const auto forward_at = [&] {
+      ForwardContext context = ForwardContext::training(3, 4);
+      return layer.forward_at(picked, leaves.back().second, offsets, context);
+    };
+    expect_gradients(leaves, forward);
+    expect_gradients(leaves, forward_at);
+  }
+}
+
 TEST(LayersTest, EncoderLayerRecomputed) {
   EncoderLayer layer("l", kSizes);
   NamedLeaves leaves = randomize(layer);
@@ -154,6 +190,7 @@ TEST(LayersTest, EncoderLayerRecomputed) {
 TEST(LayersTest, EncoderLayerAtPickedRows) {
   EncoderLayer layer("l", {.hidden = 64,
                            .heads = 4,
+                           .head_width = 16,
                            .feed_forward = 96,
                            .activation = Activation::kGelu,
                            .hidden_dropout = 0.1,

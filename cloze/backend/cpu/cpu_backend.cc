@@ -68,7 +68,8 @@ class CpuBackend : public RefBackend {
     if (args.dbias.defined()) cpu::column_sums(dpre.data<float>(), tokens, outputs, args.dbias.data<float>());
     if (args.precision != Precision::kBF16) return linear_gradients(args.x, args.weight, dpre, args.dx, args.dweight);
     if (!cpu::has_bf16())
-      return linear_gradients(cpu::round_to_bf16(args.x), cpu::round_to_bf16(args.weight), cpu::round_to_bf16(dpre),
+      return linear_gradients(args.dweight.defined() ? cpu::round_to_bf16(args.x) : Tensor(),
+                              args.dx.defined() ? cpu::round_to_bf16(args.weight) : Tensor(), cpu::round_to_bf16(dpre),
                               args.dx, args.dweight);
     if (args.dweight.defined()) cpu::multiply_bf16_transposed(dpre, args.x, args.dweight.data<float>());
     if (args.dx.defined()) cpu::multiply_bf16_plain(dpre, args.weight, args.dx.data<float>());
@@ -137,13 +138,13 @@ class CpuBackend : public RefBackend {
   /// dx = dpre weight and dweight = dpre^T x, where wanted.
   static void linear_gradients(const Tensor& x, const Tensor& weight, const Tensor& dpre, const Tensor& dx,
                                const Tensor& dweight) {
-    const int64_t tokens = dpre.shape()[0], outputs = dpre.shape()[1], inputs = weight.shape()[1];
+    const int64_t tokens = dpre.shape()[0], outputs = dpre.shape()[1];
     if (dweight.defined())
-      cpu::multiply_transposed(dpre.data<float>(), outputs, cpu::pack_plain(x.data<float>(), tokens, inputs),
+      cpu::multiply_transposed(dpre.data<float>(), outputs, cpu::pack_plain(x.data<float>(), tokens, x.shape()[1]),
                                dweight.data<float>());
     if (dx.defined())
-      cpu::multiply(dpre.data<float>(), tokens, cpu::pack_plain(weight.data<float>(), outputs, inputs), nullptr,
-                    Activation::kNone, nullptr, dx.data<float>());
+      cpu::multiply(dpre.data<float>(), tokens, cpu::pack_plain(weight.data<float>(), outputs, weight.shape()[1]),
+                    nullptr, Activation::kNone, nullptr, dx.data<float>());
   }
 
   /// table[rows[t]] += dy[t]: each worker serves its own rows of the table, each row in token order.

@@ -49,6 +49,11 @@ void add_layer_norm_of(const AddLayerNormArgs& a) {
 template <class Real>
 void add_layer_norm_backward_of(const AddLayerNormBackwardArgs& a) {
   const int64_t T = a.dy.shape()[0], H = a.dy.shape()[1];
+  if (!a.sum.defined()) {
+    a.dbeta.set_zero();
+    for (int64_t i = 0; i < T * H; ++i) a.dbeta.data<Real>()[i % H] += a.dy.data<Real>()[i];
+    return;
+  }
   const Real *sum = a.sum.data<Real>(), *mean = a.mean.data<Real>(), *rstd = a.rstd.data<Real>();
   const Real *gamma = a.gamma.data<Real>(), *dy = a.dy.data<Real>();
   Real *dx = data_or_null<Real>(a.dx), *dresidual = data_or_null<Real>(a.dresidual);

@@ -69,12 +69,13 @@ Tensor gradient_before_activation(const LinearBackwardArgs& a) {
 
 template <class Real>
 void linear_backward_of(const LinearBackwardArgs& a) {
-  const int64_t T = a.x.shape()[0], K = a.x.shape()[1], M = a.weight.shape()[0];
+  const int64_t T = a.dy.shape()[0], M = a.dy.shape()[1];
+  const int64_t K = a.dx.defined() ? a.dx.shape()[1] : a.dweight.defined() ? a.dweight.shape()[1] : 0;
   const Tensor exact = gradient_before_activation<Real>(a);
   const bool bf16 = a.precision == Precision::kBF16 && std::is_same_v<Real, float>;
-  const Tensor gradient = bf16 ? rounded(exact) : exact;
-  const Tensor inputs = bf16 ? rounded(a.x) : a.x, factors = bf16 ? rounded(a.weight) : a.weight;
-  const Real *x = inputs.data<Real>(), *weight = factors.data<Real>(), *dpre = gradient.data<Real>();
+  const auto factor = [&](const Tensor& tensor) { return bf16 && tensor.defined() ? rounded(tensor) : tensor; };
+  const Tensor gradient = factor(exact), inputs = factor(a.x), factors = factor(a.weight);
+  const Real *x = data_or_null<Real>(inputs), *weight = data_or_null<Real>(factors), *dpre = gradient.data<Real>();
   Real *dx = data_or_null<Real>(a.dx), *dweight = data_or_null<Real>(a.dweight), *dbias = data_or_null<Real>(a.dbias);
   for (const Tensor& output : {a.dx, a.dweight, a.dbias})
     if (output.defined()) output.set_zero();
@@ -107,7 +108,7 @@ void RefBackend::linear(const LinearArgs& a) const {
 }
 
 void RefBackend::linear_backward(const LinearBackwardArgs& a) const {
-  for_float(a.x.dtype(), [&](auto zero) { linear_backward_of<decltype(zero)>(a); });
+  for_float(a.dy.dtype(), [&](auto zero) { linear_backward_of<decltype(zero)>(a); });
 }
 
 const Backend& ref_backend() {

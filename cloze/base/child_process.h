@@ -1,0 +1,25 @@
+// Another program, run to its end: what it took.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cloze/base/file.h"
+
+namespace cloze {
+
+struct ChildResult {
+  int exit_code = 0;       ///< 128 + the signal's number where one ended it
+  double seconds = 0;      ///< by the clock
+  int64_t peak_bytes = 0;  ///< the most memory that it held at once (resident), as seen every 16 ms
+};
+
+/// Runs `arguments` (the first is the program's path) with standard input from /dev/null and both outputs into `log`,
+/// which is replaced. Errors: kIo where the log or the program cannot be opened.
+ChildResult run_child(const std::vector<std::string>& arguments, const Path& log);
+
+/// The path of the running program. Errors: kIo.
+Path own_program();
+
+}  // namespace cloze
