@@ -14,6 +14,7 @@ void check_equal(const BertConfig& a, const BertConfig& b) {
   FUZZ_CHECK(a.attention_probs_dropout_prob == b.attention_probs_dropout_prob, "dropout of attention");
   FUZZ_CHECK(a.initializer_range == b.initializer_range && a.layer_norm_eps == b.layer_norm_eps, "numbers");
   FUZZ_CHECK(a.hidden_act == b.hidden_act, "activation");
+  FUZZ_CHECK(a.layers == b.layers && a.head_size == b.head_size, "shapes of layers");
   FUZZ_CHECK(a.labels == b.labels, "{} and {} labels", a.labels.size(), b.labels.size());
   // A file without an architecture is written as one of the bare encoder.
   FUZZ_CHECK((a.architecture.empty() ? "BertModel" : a.architecture) == b.architecture, "{}", b.architecture);
@@ -27,7 +28,7 @@ void run(std::string_view text) {
     const BertConfig again = BertConfig::from_json(parse_json(written, "written"), "written");
     check_equal(config, again);
     FUZZ_CHECK(dump_json(again.to_json()) == written, "{}", written);
-    FUZZ_CHECK(config.layer_elements() > 0 && config.forward_flops(512) > 0, "{}", written);
+    FUZZ_CHECK(config.parameter_elements() > 0 && config.forward_flops(512) > 0, "{}", written);
   });
 }
 

@@ -15,13 +15,13 @@ std::optional<Column> find_role(const ColumnFinder& finder, Role role, const std
   if (need == Need::kIgnored) return std::nullopt;
   if (!given.empty()) {
     const std::optional<Column> column = finder.by_given(given);
-    if (!column) finder.fail_given(role, given);
+    if (!column) finder.fail_given(option_of(role), given);
     return column;
   }
   if (!by_layout.empty()) {
     const std::optional<Column> column = finder.by_given(by_layout);
     if (column || need == Need::kOptional) return column;
-    finder.fail_given(role, by_layout);
+    finder.fail_given(option_of(role), by_layout);
   }
   for (const std::string_view name : usual_names(role)) {
     if (const std::optional<Column> column = finder.by_folded_name(name)) return column;
@@ -41,6 +41,7 @@ std::vector<std::string> unused_names(const ColumnFinder& finder, const Columns&
       return need != Need::kIgnored && std::find(list.begin(), list.end(), folded) != list.end();
     };
     const auto is = [&](const std::optional<Column>& column) { return column && column->index == i; };
+    if (std::ranges::any_of(columns.extra, [&](const Column& column) { return column.index == i; })) continue;
     if (is(columns.text) || is(columns.text_pair) || is(columns.label)) continue;
     if (knows(Role::kText, Need::kRequired) || knows(Role::kTextPair, options.text_pair_need) ||
         knows(Role::kLabel, options.label_need)) {
@@ -63,7 +64,8 @@ void check_apart(const Columns& columns, const std::string& file) {
 
 /// Plain text has one column; whatever else is asked for cannot be had.
 Columns lines_columns(const ColumnOptions& options, const std::string& file) {
-  const bool named = !options.text.empty() || !options.text_pair.empty() || !options.label.empty();
+  const bool named =
+      !options.text.empty() || !options.text_pair.empty() || !options.label.empty() || !options.extra.empty();
   CLOZE_CHECK(!named && options.label_need != Need::kRequired && options.text_pair_need != Need::kRequired,
               ErrorCode::kUsage,
               "{}: read as plain text, a text a line, it has no columns and so no {}; say what it is by its extension "
@@ -128,6 +130,11 @@ Columns resolve_columns(const ColumnOptions& given, TableFormat format, const Ro
   find_texts(finder, options, layout, columns);
   columns.label =
       find_role(finder, Role::kLabel, options.label, layout != nullptr ? layout->label : "", options.label_need);
+  for (const std::string& name : options.extra) {
+    const std::optional<Column> column = finder.by_given(name);
+    if (!column) finder.fail_given("--features", name);
+    columns.extra.push_back(*column);
+  }
   columns.label_part = layout != nullptr ? layout->label_part : LabelPart::kWhole;
   check_apart(columns, file);
   columns.unused = unused_names(finder, columns, options);

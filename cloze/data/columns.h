@@ -22,7 +22,8 @@ struct ColumnOptions {
   std::string text = "", text_pair = "", label = "";
   Need text_pair_need = Need::kOptional, label_need = Need::kRequired;
   Header header = Header::kExpected;
-  std::string layout = "";  ///< a name of layouts(), or empty
+  std::string layout = "";              ///< a name of layouts(), or empty
+  std::vector<std::string> extra = {};  ///< more columns to read as they are, by name or number
 };
 
 /// One column: its place in TSV, CSV and lines, its key in JSONL.
@@ -34,6 +35,7 @@ struct Column {
 struct Columns {
   Column text;
   std::optional<Column> text_pair, label;
+  std::vector<Column> extra;  ///< as many as ColumnOptions::extra
   LabelPart label_part = LabelPart::kWhole;
   Header header = Header::kNone;  ///< whether the row given to resolve_columns() was a header
   size_t least_fields = 1;        ///< of each row (not JSONL)

@@ -9,15 +9,15 @@
 namespace cloze {
 namespace {
 
-const char* option_of(Role role) {
-  return role == Role::kText ? "--text" : role == Role::kTextPair ? "--text-pair" : "--label";
-}
-
 const char* word_of(Role role) {
   return role == Role::kText ? "text" : role == Role::kTextPair ? "text pair" : "label";
 }
 
 }  // namespace
+
+const char* option_of(Role role) {
+  return role == Role::kText ? "--text" : role == Role::kTextPair ? "--text-pair" : "--label";
+}
 
 std::span<const std::string_view> usual_names(Role role) {
   switch (role) {
@@ -64,9 +64,9 @@ std::optional<Column> ColumnFinder::by_given(std::string_view given) const {
   return Column{names_.empty() ? "" : names_[number - 1], number - 1};
 }
 
-void ColumnFinder::fail_given(Role role, std::string_view given) const {
+void ColumnFinder::fail_given(std::string_view option, std::string_view given) const {
   const std::string near = nearest_name(given, names_);
-  fail(ErrorCode::kUsage, "{}: there is no column \"{}\" ({}){}; {}{}", file_, given, option_of(role),
+  fail(ErrorCode::kUsage, "{}: there is no column \"{}\" ({}){}; {}{}", file_, given, option,
        near.empty() ? "" : fmt::format(", did you mean \"{}\"?", near), found(),
        format_ == TableFormat::kJsonl ? "; give a key"
        : names_.empty()               ? "; give a number from 1 on"

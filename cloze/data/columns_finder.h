@@ -13,6 +13,9 @@ namespace cloze {
 
 enum class Role { kText, kTextPair, kLabel };
 
+/// The option that names a role's column.
+const char* option_of(Role role);
+
 /// The usual names of a role, in order of preference.
 std::span<const std::string_view> usual_names(Role role);
 
@@ -32,8 +35,9 @@ class ColumnFinder {
   /// The column that an option names: by exact name, by folded name, by number. Errors: as by_folded_name().
   std::optional<Column> by_given(std::string_view given) const;
 
-  /// Throw kUsage: the column `given` for a role is not there; no column for a role was found by usual names.
-  [[noreturn]] void fail_given(Role role, std::string_view given) const;
+  /// Throw kUsage: the column `given`, asked for by `option`, is not there; no column for a role was found by usual
+  /// names.
+  [[noreturn]] void fail_given(std::string_view option, std::string_view given) const;
   [[noreturn]] void fail_missing(Role role) const;
 
  private:

@@ -88,6 +88,16 @@ std::string ExampleReader::label_of(const Row& row, const Column& column) const 
   return label;
 }
 
+std::string ExampleReader::extra_of(const Row& row, const Column& column) const {
+  if (table_->format() != TableFormat::kJsonl) return std::string(row.fields[column.index]);
+  const Json& value = json_field(row, column, table_->name());
+  CLOZE_CHECK(value.is_primitive(), ErrorCode::kFormat,
+              "{} line {}: expected a string, a number, a bool or null under \"{}\", found {}", table_->name(),
+              row.line, column.name, value.type_name());
+  if (value.is_null()) return "";
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
 bool ExampleReader::next(TextExample& example) {
   const Row* row = pending_ != nullptr ? std::exchange(pending_, nullptr) : table_->next();
   if (row == nullptr) return false;
@@ -97,6 +107,8 @@ bool ExampleReader::next(TextExample& example) {
   if (columns_.text_pair) example.text_pair = text_of(*row, *columns_.text_pair);
   example.label.reset();
   if (columns_.label) example.label = label_of(*row, *columns_.label);
+  example.extra.clear();
+  for (const Column& column : columns_.extra) example.extra.push_back(extra_of(*row, column));
   example.line = row->line;
   example.replaced = row->replaced;
   ++rows_;

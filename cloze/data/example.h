@@ -14,8 +14,9 @@ namespace cloze {
 struct TextExample {
   std::string text;
   std::optional<std::string> text_pair, label;
-  int64_t line = 0;      ///< 1-based line of the file on which the row begins
-  int64_t replaced = 0;  ///< invalid UTF-8 sequences of the row that became U+FFFD
+  std::vector<std::string> extra = {};  ///< of ColumnOptions::extra, as the file has them; a JSON null is empty
+  int64_t line = 0;                     ///< 1-based line of the file on which the row begins
+  int64_t replaced = 0;                 ///< invalid UTF-8 sequences of the row that became U+FFFD
 };
 
 struct ExampleOptions {
@@ -26,7 +27,8 @@ struct ExampleOptions {
 /// Reads examples row by row. Texts may be empty; a label may be empty only where it is optional.
 ///
 /// JSONL: text and text pair must be strings; a label may be a string, a number (taken as its decimal text) or a
-/// bool ("true", "false"). The columns are those of the first row, and every row must have them.
+/// bool ("true", "false"). The columns are those of the first row, and every row must have them. An extra column may be
+/// any of these, or null.
 class ExampleReader {
  public:
   /// Opens the file and resolves its columns, which reads the first row (not of plain text, whose columns are clear).
@@ -52,6 +54,7 @@ class ExampleReader {
   void check_field_count(const Row& row) const;
   std::string text_of(const Row& row, const Column& column) const;
   std::string label_of(const Row& row, const Column& column) const;
+  std::string extra_of(const Row& row, const Column& column) const;
 
   std::unique_ptr<TableReader> table_;
   Columns columns_;

@@ -105,9 +105,9 @@ class PretrainingRows {
   PretrainingRowOptions options_;
   std::vector<Chunks> train_, heldout_;
   std::vector<uint64_t> training_tokens_;  ///< of each source
-  std::vector<uint32_t> pattern_;  ///< the source of row n is pattern_[n % size]
-  std::vector<uint32_t> rank_;     ///< how many earlier places of the pattern have the same source
-  std::vector<uint32_t> places_;   ///< places of the pattern that each source has
+  std::vector<uint32_t> pattern_;          ///< the source of row n is pattern_[n % size]
+  std::vector<uint32_t> rank_;             ///< how many earlier places of the pattern have the same source
+  std::vector<uint32_t> places_;           ///< places of the pattern that each source has
   int64_t rows_per_epoch_ = 0, heldout_rows_ = 0;
 };
 

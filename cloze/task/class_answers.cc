@@ -18,7 +18,8 @@ constexpr const char* kMetrics[] = {"loss",         "accuracy", "f1_macro", "f1_
 
 }  // namespace
 
-Tensor class_probabilities(const BatchLogits& forward, int64_t classes, const EncodedRows& rows) {
+Tensor class_probabilities(const BatchLogits& forward, int64_t classes, const EncodedRows& rows,
+                           const Tensor& row_logits) {
   const NoGrad no_grad;
   const Tensor logits({static_cast<int64_t>(rows.sequences.size()), classes}, DType::kF32);  // of each window
   for (const auto& [begin, end] : token_batches(rows.sequences)) {
@@ -27,7 +28,10 @@ Tensor class_probabilities(const BatchLogits& forward, int64_t classes, const En
     std::memcpy(logits.data<float>() + static_cast<int64_t>(begin) * classes, part.data<float>(),
                 sizeof(float) * static_cast<size_t>(part.elements()));
   }
-  return softmax(mean_over_windows(logits, rows));
+  const Tensor means = mean_over_windows(logits, rows);
+  if (row_logits.defined())
+    for (int64_t i = 0; i < means.elements(); ++i) means.data<float>()[i] += row_logits.data<float>()[i];
+  return softmax(means);
 }
 
 std::span<const char* const> classification_metrics() {

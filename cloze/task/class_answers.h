@@ -16,8 +16,9 @@ namespace cloze {
 using BatchLogits = std::function<Var(const RaggedBatch& batch, ForwardContext& context)>;
 
 /// Class probabilities [rows,C]; the model must be frozen. Without recording, batch by batch. The logits of a row's
-/// windows are averaged.
-Tensor class_probabilities(const BatchLogits& logits, int64_t classes, const EncodedRows& rows);
+/// windows are averaged. `row_logits` [rows,C] are added to them; may be undefined.
+Tensor class_probabilities(const BatchLogits& logits, int64_t classes, const EncodedRows& rows,
+                           const Tensor& row_logits = Tensor());
 
 /// "loss" first; see docs/cli.md.
 std::span<const char* const> classification_metrics();

@@ -41,6 +41,15 @@ const TaskEntry& find_training_task(const std::string& name) {
        fmt::join(names, ", "));
 }
 
+ClassifiedRows Predictor::classify(std::span<const TextExample>, const std::string&) {
+  fail(ErrorCode::kUnsupported, "this task gives no class probabilities");
+}
+
+const std::vector<std::string>& Predictor::class_labels() const {
+  static const std::vector<std::string> none;
+  return none;
+}
+
 TextExample Predictor::sample_row() const {
   TextExample row;
   row.text = "hello";

@@ -16,10 +16,14 @@
 #include "cloze/model/bert_config.h"
 #include "cloze/nn/context.h"
 #include "cloze/nn/parameter.h"
+#include "cloze/task/batches.h"
 #include "cloze/task/long_texts.h"
+#include "cloze/task/row_numbers.h"
 #include "cloze/text/tokenizer.h"
 
 namespace cloze {
+
+class Bert;
 
 /// Named numbers, the headline metric first among those that can choose the best checkpoint.
 using MetricList = std::vector<std::pair<std::string, double>>;
@@ -47,6 +51,10 @@ class TrainingTask {
   virtual std::span<double> training_sums() { return {}; }
   /// What the passes since then showed beside the loss, e.g. {"mlm_accuracy", 0.31}.
   virtual MetricList training_metrics() const { return {}; }
+  /// The model's encoder, for adapters; null where there is none that takes them.
+  virtual Bert* encoder() { return nullptr; }
+  /// Deviation of the model's fresh weights.
+  virtual double initializer_range() const { return 0.02; }
   /// Tokens of training row `row`, for throughput.
   virtual int64_t tokens(int64_t row) const = 0;
   /// How much a training row counts in the loss.
@@ -71,9 +79,15 @@ class TrainingTask {
   /// About how many bytes the forward and backward passes over a batch of `tokens` tokens take, beside parameters and
   /// their gradients.
   virtual int64_t activation_bytes(int64_t tokens, Activations activations) const = 0;
-  /// Bytes of the gradients of a step over `tokens` tokens; less than the parameters' where some come as rows.
-  virtual int64_t gradient_bytes(int64_t) { return count_elements(parameters()) * static_cast<int64_t>(sizeof(float)); }
+  /// Bytes of the gradients of a step over `tokens` tokens; less than the trained parameters' where some come as rows.
+  virtual int64_t gradient_bytes(int64_t) {
+    return count_elements(trained_of(parameters())) * static_cast<int64_t>(sizeof(float));
+  }
 };
+
+/// A teacher's class probabilities [rows,C] for labels in this order. Errors: kUsage where its labels are others.
+using Teach = std::function<Tensor(std::span<const TextExample> rows, const std::vector<std::string>& labels,
+                                   const std::string& file)>;
 
 /// Where a fine-tuning run gets its model and rows.
 struct TrainingSource {
@@ -85,15 +99,29 @@ struct TrainingSource {
   ExampleOptions examples;
   LengthOptions lengths;
   double label_smoothing = 0;
+  double r_drop = 0;          ///< > 0: rows go through twice, and so much of symmetric_kl() is added to the loss
   std::string class_weights;  ///< see class_labels.h
   double dropout = -1;        ///< replaces both of the model's probabilities, unless negative
   uint64_t seed = 0;
+  /// Numbers that the classifier reads beside the text's vector; may be empty. `number_columns`: what they read.
+  FitNumbers fit_numbers = {};
+  std::vector<std::string> number_columns = {};
+  /// May be empty. The loss is then (1 - teacher_weight) times that of the labels, plus teacher_weight times
+  /// distillation_loss().
+  Teach teach = {};
+  double teacher_weight = 0.5, temperature = 2;
 };
 
 /// One JSON object a row, in order.
 struct Answers {
   std::vector<std::string> lines;
   LengthCounts lengths;
+};
+
+/// Rows with their class probabilities [rows,C].
+struct ClassifiedRows {
+  Tensor probabilities;
+  EncodedRows rows;
 };
 
 /// A trained model that answers rows.
@@ -104,6 +132,10 @@ class Predictor {
   virtual Answers predict(std::span<const TextExample> rows) = 0;
   /// Metrics over labelled rows; `file` names where they come from in errors.
   virtual Evaluation evaluate(std::span<const TextExample> rows, const std::string& file) = 0;
+  /// Of a classifier: what predict() and evaluate() go by, in the order of class_labels(). Errors: kUnsupported of
+  /// other tasks.
+  virtual ClassifiedRows classify(std::span<const TextExample> rows, const std::string& file);
+  virtual const std::vector<std::string>& class_labels() const;
   /// Throws if predict() would refuse the row, with `file` and the row's line: so the rows before it can be answered.
   virtual void check(const TextExample&, const std::string& /*file*/) const {}
   /// Which columns the rows of predict() need, and those of evaluate().
@@ -121,6 +153,8 @@ struct LoadOptions {
   Precision precision = Precision::kF32;  ///< of the encoder's products
   /// Of tasks that rank many answers: how many of them. Other tasks refuse it.
   std::optional<int64_t> top_k = std::nullopt;
+  /// What the model was trained to read beside the text (load_predictor() sees to it); null for nothing.
+  RowNumbersPtr numbers = nullptr;
 };
 
 struct TaskEntry {

@@ -26,30 +26,37 @@ std::set<std::string> as_set(const std::vector<std::string>& names) {
 
 class ClassificationTraining : public TrainingTask {
  public:
-  explicit ClassificationTraining(const TrainingSource& source) : label_smoothing_(source.label_smoothing) {
+  explicit ClassificationTraining(const TrainingSource& source)
+      : label_smoothing_(source.label_smoothing),
+        r_drop_(source.r_drop),
+        teacher_weight_(source.teacher_weight),
+        temperature_(source.temperature) {
     ExampleOptions options = source.examples;
     options.columns.label_need = Need::kRequired;
+    options.columns.extra = source.number_columns;
     const Examples train = read(source.train, options, "train");
+    if (source.fit_numbers) {  // first: a mistake in them must not wait for the tokens
+      numbers_ = source.fit_numbers(train.rows, source.train.string());
+      for (const std::string& line : numbers_->summary()) summary_.push_back(line);
+    }
     make_model(source, collect_labels(train.rows, source.train.string()));
     encode(train, source.train, "train", train_, train_labels_);
     if (!source.dev.empty()) {
       const Examples dev = read(source.dev, options, "dev");
       encode(dev, source.dev, "dev", dev_, dev_labels_);
     }
+    if (source.teach) taught_ = source.teach(train.rows, model_->config.labels, source.train.string());
     weights_ = class_weights(source.class_weights, model_->config.labels, train_labels_);
     if (!weights_.empty()) class_weight_ = Tensor::of(Shape({static_cast<int64_t>(weights_.size())}), weights_);
-    for (size_t row = 0; row < train_.rows(); ++row)
-      sequence_rows_.resize(train_.begin[row + 1], static_cast<int64_t>(row));
+    for (size_t row = 0; row < train_.text.rows(); ++row) sequence_rows_.resize(train_.text.begin[row + 1], row);
     summarise();
   }
 
   ParameterList parameters() override { return model_->parameters(); }
   /// A window is a row of its own in training, which bounds the memory of a step. The windows of a text share the
   /// weight of one row, so that long texts count no more than short ones.
-  int64_t rows() const override { return static_cast<int64_t>(train_.sequences.size()); }
-  int64_t tokens(int64_t row) const override {
-    return static_cast<int64_t>(train_.sequences[static_cast<size_t>(row)].ids.size());
-  }
+  int64_t rows() const override { return static_cast<int64_t>(train_.text.sequences.size()); }
+  int64_t tokens(int64_t row) const override { return static_cast<int64_t>(sequence(row).ids.size()); }
   double weight(int64_t row) const override {
     const int label = label_of(row);
     return row_weight(row) * (weights_.empty() ? 1 : static_cast<double>(weights_[static_cast<size_t>(label)]));
@@ -62,14 +69,16 @@ class ClassificationTraining : public TrainingTask {
       targets.push_back(label_of(row));
       shares.push_back(static_cast<float>(row_weight(row)));
     }
-    const Shape R({static_cast<int64_t>(rows.size())});
-    const Var logits = model_->forward(join_sequences(train_.sequences, rows), context);
-    const bool windows = train_.sequences.size() > train_.rows();
-    return cross_entropy(logits, Tensor::of(R, targets), class_weight_, label_smoothing_,
-                         windows ? Tensor::of(R, shares) : Tensor());
+    const bool windows = train_.text.sequences.size() > train_.text.rows();
+    const Tensor once = windows ? Tensor::of(Shape({static_cast<int64_t>(rows.size())}), shares) : Tensor();
+    if (r_drop_ > 0) return twice(rows, targets, shares, once, context);
+    return loss_of(forward(rows, context), rows, targets, once);
   }
 
-  bool has_dev() const override { return dev_.rows() > 0; }
+  Bert* encoder() override { return &model_->bert; }
+  double initializer_range() const override { return model_->config.initializer_range; }
+
+  bool has_dev() const override { return dev_.text.rows() > 0; }
   Evaluation evaluate() override {
     model_->freeze();
     Evaluation result = evaluate_classifier(*model_, dev_, dev_labels_);
@@ -83,25 +92,26 @@ class ClassificationTraining : public TrainingTask {
 
   void save(const ModelFiles& files) override {
     model_->tokenizer.save(files.dir());
+    if (numbers_) numbers_->save(files);
     files.write_json(ModelFiles::kConfig, model_->config.to_json());
     save_parameters(files, model_->parameters());
   }
   std::vector<std::string> summary() const override { return summary_; }
 
   Json fingerprint() const override {
-    Json inputs = {{"train_rows", train_.rows()}, {"train_hash", hash_of_rows(train_, train_labels_)}};
+    Json inputs = {{"train_rows", train_.text.rows()}, {"train_hash", hash_of_rows(train_.text, train_labels_)}};
     if (has_dev()) {
-      inputs["dev_rows"] = dev_.rows();
-      inputs["dev_hash"] = hash_of_rows(dev_, dev_labels_);
+      inputs["dev_rows"] = dev_.text.rows();
+      inputs["dev_hash"] = hash_of_rows(dev_.text, dev_labels_);
     }
+    if (numbers_) inputs["numbers_hash"] = train_.numbers.hash();
     inputs["model_config"] = model_->config.to_json();
     return inputs;
   }
 
   std::string preview(int64_t row) const override {
-    const TokenSequence& sequence = train_.sequences[static_cast<size_t>(row)];
     std::string pieces, ids;
-    for (const int32_t id : sequence.ids) {
+    for (const int32_t id : sequence(row).ids) {
       pieces += fmt::format(" {}", model_->tokenizer.token(id));
       ids += fmt::format(" {}", id);
     }
@@ -110,16 +120,55 @@ class ClassificationTraining : public TrainingTask {
   }
 
   int64_t activation_bytes(int64_t tokens, Activations activations) const override {
-    return model_->config.training_bytes(tokens, activations);
+    return model_->config.training_bytes(r_drop_ > 0 ? 2 * tokens : tokens, activations, model_->bert.recorded());
   }
   int64_t gradient_bytes(int64_t tokens) override {
     const BertConfig& c = model_->config;
+    if (!model_->bert.word_embeddings().needs_grad()) return TrainingTask::gradient_bytes(tokens);
     const int64_t unread =
         std::max<int64_t>(0, c.vocab_size - tokens) + std::max<int64_t>(0, c.max_position_embeddings - tokens);
     return TrainingTask::gradient_bytes(tokens) - unread * c.hidden_size * static_cast<int64_t>(sizeof(float));
   }
 
  private:
+  const TokenSequence& sequence(int64_t row) const { return train_.text.sequences[static_cast<size_t>(row)]; }
+
+  Var forward(std::span<const int64_t> rows, ForwardContext& context) const {
+    const Var logits = model_->forward(join_sequences(train_.text.sequences, rows), context);
+    if (!numbers_) return logits;
+    std::vector<size_t> texts;
+    for (const int64_t row : rows) texts.push_back(text_of(row));
+    return add(logits, model_->numbers_head->forward(Var(train_.numbers.dense(texts)), context));
+  }
+
+  /// Of the labels, and of the teacher where there is one. `share` [R]: see row_weight(); may be undefined.
+  Var loss_of(const Var& logits, std::span<const int64_t> rows, const std::vector<int32_t>& targets,
+              const Tensor& share) const {
+    const Var own = cross_entropy(logits, Tensor::of(Shape({static_cast<int64_t>(rows.size())}), targets),
+                                  class_weight_, label_smoothing_, share);
+    if (!taught_.defined()) return own;
+    const int64_t C = taught_.shape()[1];
+    const Tensor teacher({static_cast<int64_t>(rows.size()), C}, DType::kF32);
+    for (size_t i = 0; i < rows.size(); ++i)
+      std::copy_n(taught_.data<float>() + static_cast<int64_t>(text_of(rows[i])) * C, C,
+                  teacher.data<float>() + static_cast<int64_t>(i) * C);
+    return add(scaled(own, 1 - teacher_weight_),
+               distillation_loss(logits, teacher, temperature_, teacher_weight_, share));
+  }
+
+  /// R-Drop: the rows twice in one batch, so with two draws of dropout.
+  Var twice(std::span<const int64_t> rows, std::vector<int32_t> targets, std::vector<float> shares, const Tensor& once,
+            ForwardContext& context) {
+    std::vector<int64_t> doubled(rows.begin(), rows.end());
+    doubled.insert(doubled.end(), rows.begin(), rows.end());
+    targets.insert(targets.end(), targets.begin(), targets.begin() + static_cast<std::ptrdiff_t>(rows.size()));
+    shares.insert(shares.end(), shares.begin(), shares.begin() + static_cast<std::ptrdiff_t>(rows.size()));
+    const Shape R({static_cast<int64_t>(doubled.size())});
+    const Var logits = forward(doubled, context);
+    const Var own = loss_of(logits, doubled, targets, once.defined() ? Tensor::of(R, shares) : Tensor());
+    return add(own, symmetric_kl(logits, r_drop_, once));
+  }
+
   Examples read(const Path& path, const ExampleOptions& options, const char* what) {
     Examples examples = read_all(path, options);
     CLOZE_CHECK(!examples.rows.empty(), ErrorCode::kValue, "{}: there are no rows", path.string());
@@ -131,11 +180,11 @@ class ClassificationTraining : public TrainingTask {
     return examples;
   }
 
-  void encode(const Examples& examples, const Path& path, const char* what, EncodedRows& rows,
+  void encode(const Examples& examples, const Path& path, const char* what, ClassifierRows& rows,
               std::vector<int>& labels) {
-    rows = encode_rows(model_->tokenizer, examples.rows, model_->limits);
+    rows = encode_rows(*model_, examples.rows, path.string());
     labels = label_ids(examples.rows, model_->config.labels, path.string());
-    const std::string note = rows.counts().text(model_->limits);
+    const std::string note = rows.text.counts().text(model_->limits);
     if (!note.empty()) summary_.push_back(fmt::format("{}: {}", what, note));
   }
 
@@ -176,8 +225,10 @@ class ClassificationTraining : public TrainingTask {
         resolve_limits(source.lengths, tokenizer, config, (Path(source.model) / ModelFiles::kConfig).string());
     config.cloze["task"] = kTask;
     config.cloze.erase("frozen");  // of a model whose encoder had stayed as it was
+    config.cloze.erase(kNumbersKey);
+    if (numbers_) config.cloze[kNumbersKey] = true;
     note_limits(limits, config);
-    model_ = std::make_unique<TextClassifier>(std::move(config), std::move(tokenizer), limits);
+    model_ = std::make_unique<TextClassifier>(std::move(config), std::move(tokenizer), limits, numbers_);
     if (scratch) {
       for (Parameter* parameter : model_->parameters())
         parameter->initialize(source.seed, model_->config.initializer_range);
@@ -193,6 +244,7 @@ class ClassificationTraining : public TrainingTask {
     ParameterList wanted, fresh;
     model_->bert.collect(wanted);
     model_->head.collect(same_labels ? wanted : fresh);
+    if (model_->numbers_head) model_->numbers_head->collect(fresh);  // other rows were behind earlier ones
     LoadReport report = load_parameters(weights, wanted, range, source.seed, may_start_fresh);
     for (Parameter* parameter : fresh) {
       parameter->initialize(source.seed, range);
@@ -201,14 +253,16 @@ class ClassificationTraining : public TrainingTask {
     summary_.push_back("weights: " + report.text());
   }
 
-  size_t text_of(int64_t row) const { return static_cast<size_t>(sequence_rows_[static_cast<size_t>(row)]); }
+  size_t text_of(int64_t row) const { return sequence_rows_[static_cast<size_t>(row)]; }
   int label_of(int64_t row) const { return train_labels_[text_of(row)]; }
-  double row_weight(int64_t row) const { return 1.0 / static_cast<double>(train_.windows(text_of(row))); }
+  double row_weight(int64_t row) const { return 1.0 / static_cast<double>(train_.text.windows(text_of(row))); }
 
-  double label_smoothing_;
+  double label_smoothing_, r_drop_, teacher_weight_, temperature_;
+  Tensor taught_;  ///< the teacher's probabilities of the training texts [texts,C]; undefined without one
   std::unique_ptr<TextClassifier> model_;
-  EncodedRows train_, dev_;
-  std::vector<int64_t> sequence_rows_;  ///< the text that each training sequence belongs to
+  RowNumbersPtr numbers_;  ///< may be null
+  ClassifierRows train_, dev_;
+  std::vector<size_t> sequence_rows_;  ///< the text that each training sequence belongs to
   std::vector<int> train_labels_, dev_labels_;
   std::vector<float> weights_;  ///< of the classes; empty: all 1
   Tensor class_weight_;
@@ -232,28 +286,52 @@ class ClassificationPredictor : public Predictor {
       for (int64_t i = 0; i < classes; ++i) config.labels.push_back(fmt::format("LABEL_{}", i));
     CLOZE_CHECK(static_cast<int64_t>(config.labels.size()) == classes, ErrorCode::kFormat,
                 "{}: \"id2label\" names {} labels, but classifier.weight is {}", where, config.labels.size(), *head);
+    const bool numbers = json_bool_or(config.cloze, kNumbersKey, false, where);
+    CLOZE_CHECK(numbers == (options.numbers != nullptr), ErrorCode::kUnsupported,
+                "{} was {} to read numbers beside the text", files.dir().string(), numbers ? "trained" : "not trained");
     Tokenizer tokenizer = Tokenizer::load(files.dir());
     check_vocabulary(tokenizer, config, files.dir().string());
     const RowLimits limits = resolve_limits(options.lengths, tokenizer, config, where);
-    model_ = std::make_unique<TextClassifier>(std::move(config), std::move(tokenizer), limits);
+    model_ = std::make_unique<TextClassifier>(std::move(config), std::move(tokenizer), limits, options.numbers);
     report_ = load_parameters(weights, model_->parameters(), 0, 0, [](const std::string&) { return false; });
     model_->freeze(options.precision);
   }
 
+  ClassifiedRows classify(std::span<const TextExample> rows, const std::string& file) override {
+    ClassifierRows encoded = encode_rows(*model_, rows, file);
+    const Tensor probabilities = class_probabilities(*model_, encoded);
+    return {probabilities, std::move(encoded.text)};
+  }
+  const std::vector<std::string>& class_labels() const override { return model_->config.labels; }
+
   Answers predict(std::span<const TextExample> rows) override {
-    const EncodedRows encoded = encode_rows(model_->tokenizer, rows, model_->limits);
-    return class_answers(class_probabilities(*model_, encoded), model_->config.labels, encoded);
+    const ClassifiedRows found = classify(rows, "the row");
+    return class_answers(found.probabilities, class_labels(), found.rows);
   }
 
   Evaluation evaluate(std::span<const TextExample> rows, const std::string& file) override {
-    return evaluate_classifier(*model_, encode_rows(model_->tokenizer, rows, model_->limits),
-                               label_ids(rows, model_->config.labels, file));
+    const std::vector<int> truth = label_ids(rows, model_->config.labels, file);
+    return evaluate_classifier(*model_, encode_rows(*model_, rows, file), truth);
   }
 
   ColumnOptions prediction_columns() const override {
     ColumnOptions columns;
     columns.label_need = Need::kIgnored;
+    if (model_->numbers) columns.extra = model_->numbers->columns();
     return columns;
+  }
+  ColumnOptions evaluation_columns() const override {
+    ColumnOptions columns;
+    if (model_->numbers) columns.extra = model_->numbers->columns();
+    return columns;
+  }
+  void check(const TextExample& row, const std::string& file) const override {
+    if (model_->numbers) model_->numbers->check(row, file);
+  }
+  TextExample sample_row() const override {
+    TextExample row = Predictor::sample_row();
+    if (model_->numbers) row.extra.resize(model_->numbers->columns().size());
+    return row;
   }
   const LoadReport& load_report() const override { return report_; }
   const RowLimits& limits() const override { return model_->limits; }

@@ -1,17 +1,21 @@
 #include "cloze/task/text_classifier.h"
 
 namespace cloze {
-TextClassifier::TextClassifier(BertConfig c, Tokenizer t, const RowLimits& l)
+TextClassifier::TextClassifier(BertConfig c, Tokenizer t, const RowLimits& l, RowNumbersPtr n)
     : config(std::move(c)),
       tokenizer(std::move(t)),
       bert(config, Pooler::kWith),
       head(config, static_cast<int64_t>(config.labels.size())),
-      limits(l) {}
+      limits(l),
+      numbers(std::move(n)) {
+  if (numbers) numbers_head.emplace(config, static_cast<int64_t>(config.labels.size()), numbers->width());
+}
 
 ParameterList TextClassifier::parameters() {
   ParameterList list;
   bert.collect(list);
   head.collect(list);
+  if (numbers_head) numbers_head->collect(list);
   return list;
 }
 
@@ -29,13 +33,20 @@ void TextClassifier::thaw() {
   head.thaw();
 }
 
-Tensor class_probabilities(const TextClassifier& model, const EncodedRows& rows) {
-  const auto logits = [&](const RaggedBatch& batch, ForwardContext& context) { return model.forward(batch, context); };
-  return class_probabilities(logits, static_cast<int64_t>(model.config.labels.size()), rows);
+ClassifierRows encode_rows(const TextClassifier& model, std::span<const TextExample> rows, const std::string& file) {
+  ClassifierRows encoded{encode_rows(model.tokenizer, rows, model.limits), {}};
+  if (model.numbers) encoded.numbers = SparseRows(*model.numbers, rows, file);
+  return encoded;
 }
 
-Evaluation evaluate_classifier(const TextClassifier& model, const EncodedRows& rows, const std::vector<int>& truth) {
-  return evaluate_classes(class_probabilities(model, rows), model.config.labels, rows, truth);
+Tensor class_probabilities(const TextClassifier& model, const ClassifierRows& rows) {
+  const auto logits = [&](const RaggedBatch& batch, ForwardContext& context) { return model.forward(batch, context); };
+  return class_probabilities(logits, static_cast<int64_t>(model.config.labels.size()), rows.text,
+                             model.numbers_head ? rows.numbers.times(model.numbers_head->weight()) : Tensor());
+}
+
+Evaluation evaluate_classifier(const TextClassifier& model, const ClassifierRows& rows, const std::vector<int>& truth) {
+  return evaluate_classes(class_probabilities(model, rows), model.config.labels, rows.text, truth);
 }
 
 }  // namespace cloze

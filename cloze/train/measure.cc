@@ -14,6 +14,7 @@
 #include "cloze/ops/ops.h"
 #include "cloze/optim/adamw.h"
 #include "cloze/text/tokenizer.h"
+#include "cloze/train/tuning.h"
 
 namespace cloze {
 namespace {
@@ -97,7 +98,9 @@ Measurement measure(const MeasureOptions& options) {
     });
   } else {
     flops *= 3;
-    AdamW optimizer(parameters, {.moments = options.moments});
+    apply_trained_part(parameters, &bert, options.tuning, 1);
+    bert.collect_adapters(parameters);
+    AdamW optimizer(trained_of(parameters), {.moments = options.moments});
     uint64_t pass = 0;
     seconds = time_runs(options.runs, [&] {
       for (const Feed& feed : feeds) {

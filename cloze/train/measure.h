@@ -9,6 +9,7 @@
 #include "cloze/base/file.h"
 #include "cloze/nn/context.h"
 #include "cloze/optim/adamw.h"
+#include "cloze/train/tuning_options.h"
 
 namespace cloze {
 
@@ -23,6 +24,7 @@ struct MeasureOptions {
   Precision precision = Precision::kF32;  ///< kInt8: inference; kBF16: training
   Activations activations = Activations::kKept;
   MomentType moments = MomentType::kAsParameter;
+  TuningOptions tuning = {};  ///< of training
 };
 
 struct Measurement {
@@ -33,8 +35,8 @@ struct Measurement {
   int64_t peak_bytes;  ///< highest resident memory of the process
 };
 
-/// A pass over all rows in order. Training is forward, backward, clipping to 1.0 and AdamW over all parameters, with
-/// dropout. Errors: those of loading; kValue for a length that the model cannot take.
+/// A pass over all rows in order. Training is forward, backward, clipping to 1.0 and AdamW over all trained parameters,
+/// with dropout. Errors: those of loading; kValue for a length that the model cannot take.
 Measurement measure(const MeasureOptions& options);
 
 /// Lengths, one a line. Errors: kFormat, kNotFound.

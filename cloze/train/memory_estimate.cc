@@ -4,6 +4,7 @@
 
 #include "cloze/optim/adamw.h"
 #include "cloze/train/sampler.h"
+#include "cloze/train/tuning.h"
 
 namespace cloze {
 namespace {
@@ -18,9 +19,15 @@ std::string megabytes(int64_t bytes) {
 
 MemoryEstimate estimate_memory(TrainingTask& task, const TrainOptions& options) {
   MemoryEstimate estimate;
-  const int64_t weights = count_elements(task.parameters()) * static_cast<int64_t>(sizeof(float));
-  estimate.parameters = weights;
-  estimate.moments = parse_moment_type(options.optimizer_state) == MomentType::kBF16 ? weights : 2 * weights;
+  const auto bytes = [](const ParameterList& list) {
+    return count_elements(list) * static_cast<int64_t>(sizeof(float));
+  };
+  const ParameterList all = all_parameters(task);
+  const int64_t trained = bytes(trained_of(all));
+  estimate.parameters = bytes(all);
+  estimate.moments = parse_moment_type(options.optimizer_state) == MomentType::kBF16 ? trained : 2 * trained;
+  if (options.tuning.ema > 0) estimate.moments += trained;
+  if (options.tuning.start_decay > 0) estimate.moments += trained;
   std::vector<int64_t> order;
   if (task.endless())
     order.assign(static_cast<size_t>(options.batch_size), 0);
@@ -35,6 +42,7 @@ MemoryEstimate estimate_memory(TrainingTask& task, const TrainOptions& options) 
     tokens_in_all += tokens;
   }
   estimate.gradients = task.gradient_bytes(estimate.largest_batch_tokens * options.gradient_accumulation);
+  estimate.gradients += estimate.parameters - bytes(task.parameters());
   estimate.activations = task.activation_bytes(estimate.largest_batch_tokens, options.activations());
   constexpr int64_t kRowBytes = 100;    // two vectors and what the heap adds
   if (task.endless()) return estimate;  // its rows are made as they are needed

@@ -13,7 +13,7 @@ namespace cloze {
 struct MemoryEstimate {
   int64_t parameters = 0;
   int64_t gradients = 0;
-  int64_t moments = 0;      ///< of the optimizer
+  int64_t moments = 0;      ///< of the optimizer, with the average of the weights
   int64_t activations = 0;  ///< of the largest batch
   int64_t largest_batch_tokens = 0;
   int64_t rows = 0;  ///< the tokenized data

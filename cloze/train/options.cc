@@ -39,6 +39,7 @@ void TrainOptions::check() const {
   parse_batching(batching);
   parse_moment_type(optimizer_state);
   parse_training_precision(precision);
+  tuning.check();
 }
 
 double parse_duration(const std::string& text) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cloze/nn/context.h"
+#include "cloze/train/tuning_options.h"
 
 namespace cloze {
 
@@ -31,6 +32,7 @@ struct TrainOptions {
   int64_t patience = 0;
   double min_delta = 0;
   std::string precision = "fp32";
+  TuningOptions tuning;  ///< of `finetune`, which visits it itself
 
   template <class Visitor>
   void visit(Visitor& visitor) {

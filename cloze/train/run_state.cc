@@ -5,6 +5,7 @@
 
 #include "cloze/base/fields.h"
 #include "cloze/io/safetensors.h"
+#include "cloze/train/same_start.h"
 
 namespace cloze {
 namespace {
@@ -34,13 +35,22 @@ void refuse_other_run(Json before, Json now, const Path& where) {
       where.string(), differences);
 }
 
-void save_run_state(const ModelFiles& files, const RunState& state, const Json& run, const AdamW& optimizer) {
+std::string checksum_of_frozen(const ParameterList& parameters) {
+  ParameterList frozen;
+  for (Parameter* parameter : parameters)
+    if (!parameter->trained) frozen.push_back(parameter);
+  return frozen.empty() ? "" : fmt::format("{:016x}", checksum(frozen));
+}
+
+void save_run_state(const ModelFiles& files, const RunState& state, const Json& run, const AdamW& optimizer,
+                    const WeightAverage* average) {
   std::vector<NamedTensor> tensors;
   for (size_t i = 0; i < optimizer.parameters().size(); ++i) {
     const Parameter& parameter = *optimizer.parameters()[i];
     tensors.push_back({parameter.name, parameter.var.value()});
     tensors.push_back({"optimizer.m." + parameter.name, optimizer.first_moment(i)});
     tensors.push_back({"optimizer.v." + parameter.name, optimizer.second_moment(i)});
+    if (average != nullptr) tensors.push_back({"average." + parameter.name, average->value(i)});
   }
   std::string sums;
   for (const double sum : state.sums) sums += hex_of(sum) + " ";
@@ -56,10 +66,12 @@ void save_run_state(const ModelFiles& files, const RunState& state, const Json& 
                      {"since_best", std::to_string(state.since_best)},
                      {"patience_value", hex_of(state.patience_value)},
                      {"best_metrics", state.best_metrics},
-                     {"log", state.log}});
+                     {"log", state.log},
+                     {"frozen", state.frozen}});
 }
 
-RunState load_run_state(const ModelFiles& files, const Json& run, int64_t total_steps, AdamW& optimizer) {
+RunState load_run_state(const ModelFiles& files, const Json& run, int64_t total_steps, AdamW& optimizer,
+                        WeightAverage* average) {
   const Path path = files.path(kResumeFile);
   const SafetensorsFile file(path);
   const auto text = [&](const char* key) -> const std::string& {
@@ -97,6 +109,7 @@ RunState load_run_state(const ModelFiles& files, const Json& run, int64_t total_
   for (std::string digits; sums >> digits;) state.sums.push_back(parsed("sums", digits));
   state.best_metrics = text("best_metrics");
   state.log = text("log");
+  if (file.metadata().contains("frozen")) state.frozen = text("frozen");
   CLOZE_CHECK((total_steps == 0 || state.step <= total_steps) && state.best_step <= state.step, ErrorCode::kFormat,
               "{}: step {} (best {}) of a run of {} steps", path.string(), state.step, state.best_step, total_steps);
   if (state.best_step > 0) parse_json(state.best_metrics, path.string());
@@ -109,6 +122,7 @@ RunState load_run_state(const ModelFiles& files, const Json& run, int64_t total_
     };
     fill(optimizer.first_moment(i), "optimizer.m.");
     fill(optimizer.second_moment(i), "optimizer.v.");
+    if (average != nullptr) fill(average->value(i), "average.");
   }
   optimizer.restore(state.step);
   return state;

@@ -10,6 +10,17 @@
 namespace cloze {
 namespace {
 
+void share(Communicator& communicator, const Tensor& tensor) {
+  communicator.broadcast({static_cast<std::byte*>(tensor.raw()), static_cast<size_t>(tensor.bytes())}, 0);
+}
+
+template <class T>
+void share_number(Communicator& communicator, T& number) {
+  communicator.broadcast(std::as_writable_bytes(std::span(&number, 1)), 0);
+}
+
+}  // namespace
+
 uint64_t checksum(const ParameterList& parameters) {
   uint64_t sum = 14695981039346656037u;
   for (const Parameter* parameter : parameters) {
@@ -23,17 +34,6 @@ uint64_t checksum(const ParameterList& parameters) {
   }
   return sum;
 }
-
-void share(Communicator& communicator, const Tensor& tensor) {
-  communicator.broadcast({static_cast<std::byte*>(tensor.raw()), static_cast<size_t>(tensor.bytes())}, 0);
-}
-
-template <class T>
-void share_number(Communicator& communicator, T& number) {
-  communicator.broadcast(std::as_writable_bytes(std::span(&number, 1)), 0);
-}
-
-}  // namespace
 
 void check_passes(const Communicator& communicator, const TrainOptions& options) {
   const int64_t size = communicator.size(), rows = options.batch_size * options.gradient_accumulation;

@@ -23,6 +23,9 @@ void check_same_run(Communicator& communicator, Json run);
 /// Errors: kValue where not all have the same bits in all parameters; `when` says at which moment.
 void check_same_weights(Communicator& communicator, const ParameterList& parameters, const std::string& when);
 
+/// Of the bits of all values, in order.
+uint64_t checksum(const ParameterList& parameters);
+
 /// What rank 0 has.
 std::string share_text(Communicator& communicator, std::string text);
 /// What rank 0 has loaded: weights, moments and counters. Others read no file.

@@ -16,11 +16,14 @@
 #include "cloze/ops/var.h"
 #include "cloze/optim/adamw.h"
 #include "cloze/optim/schedule.h"
+#include "cloze/optim/start_pull.h"
 #include "cloze/train/gradient_reducer.h"
 #include "cloze/train/output_folder.h"
 #include "cloze/train/run_state.h"
 #include "cloze/train/same_start.h"
 #include "cloze/train/sampler.h"
+#include "cloze/train/trained_part.h"
+#include "cloze/train/tuning.h"
 
 namespace cloze {
 namespace {
@@ -39,6 +42,17 @@ AdamWOptions optimizer_options(const TrainOptions& options) {
   return result;
 }
 
+std::vector<ParameterPace> paces_of(TrainingTask& task, const TuningOptions& tuning) {
+  const ParameterList all = all_parameters(task), trained = trained_of(all);
+  const int64_t layers = count_layers(all);
+  const std::vector<double> rates = layer_rates(trained, layers, tuning.layer_decay);
+  const std::vector<int64_t> starts = unfreezing_steps(trained, layers, tuning.unfreeze_steps);
+  std::vector<ParameterPace> paces;
+  for (size_t i = 0; i < trained.size(); ++i)
+    paces.push_back({rates[i], starts[i], tuning.start_decay == 0 || height_of(trained[i]->name, layers) > layers});
+  return paces;
+}
+
 /// One run, from its first or resumed step to its last.
 class Run {
  public:
@@ -52,10 +66,13 @@ class Run {
         communicator_(communicator),
         observer_(observer),
         stop_(stop),
-        optimizer_(task.parameters(), optimizer_options(options)),
+        optimizer_(trained_of(all_parameters(task)), optimizer_options(options), paces_of(task, options.tuning)),
         metric_(options.save_best.empty() ? task.headline_metric() : options.save_best),
         precision_(parse_training_precision(options.precision)),
-        reducer_(communicator, task.parameters()) {
+        reducer_(communicator, optimizer_.parameters()) {
+    if (writes() && options.tuning.ema > 0) average_.emplace(optimizer_.parameters(), options.tuning.ema);
+    if (options.tuning.start_decay > 0) pull_.emplace(encoder_parameters(), options.tuning.start_decay);
+    state_.frozen = checksum_of_frozen(task.parameters());
     total_steps_ = total_steps(task, options);
     budget_ = options.time_budget.empty() ? 0 : parse_duration(options.time_budget);
     steps_per_epoch_ = epoch_steps(task, options);
@@ -68,7 +85,7 @@ class Run {
 
   TrainResult go(Start start) {
     if (start == Start::kResume) {
-      if (writes()) state_ = load_run_state(files_, run_, total_steps_, optimizer_);
+      if (writes()) load_state();
       share_run_state(communicator_, state_, optimizer_);
       CLOZE_CHECK(state_.sums.size() == task_.training_sums().size(), ErrorCode::kFormat,
                   "{}: \"sums\" holds {} numbers, this task has {}; start anew with --overwrite",
@@ -79,7 +96,7 @@ class Run {
       files_.write_json(kRunFile, run_);
     }
     if (writes()) write_file(files_.path(kLogFile), state_.log);
-    check_same_weights(communicator_, optimizer_.parameters(), "at the start");
+    check_same_weights(communicator_, all_parameters(task_), "at the start");
     clock_ = state_.seconds;
     began_ = Clock::now() - std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(state_.seconds));
     bool last = is_over();
@@ -103,6 +120,8 @@ class Run {
 
   /// One process writes and evaluates for all.
   bool writes() const { return communicator_.rank() == 0; }
+
+  WeightAverage* average() { return average_ ? &*average_ : nullptr; }
 
   /// The same on all processes: several have agreed at the end of the step.
   bool stopping() const { return communicator_.size() > 1 ? stop_agreed_ : stop_.load(std::memory_order_relaxed); }
@@ -153,11 +172,20 @@ class Run {
          options_.time_budget, took);
   }
 
+  void load_state() {
+    const std::string frozen = state_.frozen;
+    state_ = load_run_state(files_, run_, total_steps_, optimizer_, average());
+    CLOZE_CHECK(state_.frozen == frozen, ErrorCode::kValue,
+                "{}: the weights that this run does not train (--tune {}) are not those that it was started with; "
+                "give it the same model, or start anew with --overwrite",
+                files_.path(kResumeFile).string(), options_.tuning.tune);
+  }
+
   void save() {
     const ProfilePhase phase("save");
     state_.seconds = seconds();
     state_.sums.assign(task_.training_sums().begin(), task_.training_sums().end());
-    save_run_state(files_, state_, run_, optimizer_);
+    save_run_state(files_, state_, run_, optimizer_, average());
     saved_ = Clock::now();
   }
 
@@ -175,7 +203,43 @@ class Run {
     return sums[0];
   }
 
+  /// Those that the optimizer does not decay: --start-decay pulls them.
+  ParameterList encoder_parameters() const {
+    ParameterList list;
+    for (size_t i = 0; i < optimizer_.parameters().size(); ++i)
+      if (!optimizer_.pace(i).decays) list.push_back(optimizer_.parameters()[i]);
+    return list;
+  }
+
+  /// --unfreeze-steps: what this step trains.
+  void unfreeze() {
+    if (options_.tuning.unfreeze_steps == 0) return;
+    for (size_t i = 0; i < optimizer_.parameters().size(); ++i)
+      optimizer_.parameters()[i]->set_trained(state_.step >= optimizer_.pace(i).start);
+  }
+
+  /// A pass forward and back over these rows, which are `share` of the step. Returns its loss.
+  double one_pass(std::span<const int64_t> rows, uint64_t pass, double share, GradientListener* listener) {
+    std::optional<InputPerturbation> adversary;
+    if (options_.tuning.fgm > 0) adversary.emplace(options_.tuning.fgm);
+    double loss = 0;
+    for (const bool first : {true, false}) {
+      if (!first && !adversary) break;
+      ForwardContext context =
+          ForwardContext::training(static_cast<uint64_t>(options_.seed), pass, options_.activations(), precision_);
+      context.set_perturbation(adversary ? &*adversary : nullptr);
+      ProfilePhase phase("forward");
+      const Var value = task_.loss(rows, context);
+      if (first) loss = static_cast<double>(*value.value().data<float>());
+      phase.next("backward");
+      backward(value, share, first && adversary ? nullptr : listener);
+      if (first && adversary) adversary->turn();
+    }
+    return loss;
+  }
+
   void one_step() {
+    unfreeze();
     const double rate = learning_rate();
     const std::span<const int64_t> all = step_rows();
     const auto weight_of = [&](std::span<const int64_t> rows) {
@@ -196,15 +260,9 @@ class Run {
       const std::span<const int64_t> rows = all.subspan(begin, std::min(batch, all.size() - begin));
       const uint64_t pass = static_cast<uint64_t>(state_.step) * static_cast<uint64_t>(options_.gradient_accumulation) +
                             static_cast<uint64_t>(index);
-      ForwardContext context =
-          ForwardContext::training(static_cast<uint64_t>(options_.seed), pass, options_.activations(), precision_);
-      ProfilePhase phase("forward");
-      const Var value = task_.loss(rows, context);
       // Passes weigh as their rows do, so that accumulation makes no difference, also where the last pass is shorter.
       const double share = step_weight > 0 ? weight_of(rows) / step_weight : 0;
-      loss += share * static_cast<double>(*value.value().data<float>());
-      phase.next("backward");
-      backward(value, share, reducer_.listener(index, passes));
+      loss += share * one_pass(rows, pass, share, reducer_.listener(index, passes));
     }
     loss = agree(loss, sums_before);
     ProfilePhase phase("optimizer");
@@ -215,8 +273,15 @@ class Run {
         state_.step + 1, loss, norm, options_.learning_rate);
     const bool clip = options_.max_grad_norm > 0 && norm > options_.max_grad_norm;
     optimizer_.step(rate, clip ? options_.max_grad_norm / (norm + 1e-6) : 1.0);
+    if (pull_) {
+      std::vector<double> rates;
+      for (size_t i = 0; i < optimizer_.parameters().size(); ++i)
+        if (!optimizer_.pace(i).decays) rates.push_back(rate * optimizer_.pace(i).rate);
+      pull_->apply(rates);
+    }
     phase.next("report");
     ++state_.step;
+    if (average_) average_->update(state_.step);
     state_.loss_sum += loss;
     ++state_.loss_steps;
     smooth_loss_ = std::isnan(smooth_loss_) ? loss : 0.95 * smooth_loss_ + 0.05 * loss;
@@ -243,6 +308,9 @@ class Run {
 
   void evaluate_here() {
     ProfilePhase phase("evaluate");
+    std::optional<WeightAverage::InPlace> averaged;
+    if (average_) averaged.emplace(*average_);
+    const MergedAdapters merged(task_);
     EvaluationInfo info{.step = state_.step,
                         .epoch = (state_.step + steps_per_epoch_ - 1) / steps_per_epoch_,
                         .train_loss = state_.loss_sum / static_cast<double>(std::max<int64_t>(1, state_.loss_steps)),
@@ -292,6 +360,7 @@ class Run {
     result.best_metrics = dev_metrics(best);
     Json done = run_;
     done["finished"] = {{"steps", result.steps},
+                        {"trained_numbers", count_elements(trained_of(all_parameters(task_)))},
                         {"stopped_early", result.stopped_early},
                         {"metric", result.metric},
                         {"best_step", result.best_step},
@@ -311,6 +380,8 @@ class Run {
   TrainObserver& observer_;
   const std::atomic<bool>& stop_;
   AdamW optimizer_;
+  std::optional<WeightAverage> average_;  ///< of the process that writes
+  std::optional<StartPull> pull_;
   std::string metric_;
   Precision precision_;
   GradientReducer reducer_;
@@ -392,6 +463,7 @@ TrainResult train(TrainingTask& task, const TrainOptions& options, Json run, con
       "--patience needs rows to evaluate on (--dev; in pretraining --heldout): without them no evaluation tells a "
       "better model from a worse one");
   run["inputs"] = task.fingerprint();
+  apply_tuning(task, options);
   Communicator& communicator = settings.communicator != nullptr ? *settings.communicator : alone();
   check_passes(communicator, options);
   if (communicator.size() > 1) run["processes"] = communicator.size();

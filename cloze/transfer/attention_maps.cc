@@ -51,8 +51,9 @@ std::vector<AttentionMaps> attention_maps(const FrozenEncoder& encoder, const Te
     encoder.bert.visit_layers(
         join_sequences(encoded.sequences, i, i + 1), context, L - 1, [&](int64_t layer, const Var& hidden) {
           const EncoderLayer& next = encoder.bert.layers()[static_cast<size_t>(layer)];
-          maps.layers.push_back(
-              probabilities(next.queries_and_keys(hidden).value(), encoder.config.num_attention_heads));
+          const int64_t heads = encoder.config.layer(layer).heads, S = hidden.shape()[0];
+          maps.layers.push_back(heads == 0 ? Tensor({0, S, S}, DType::kF32)
+                                           : probabilities(next.queries_and_keys(hidden).value(), heads));
         });
     result.push_back(std::move(maps));
   }

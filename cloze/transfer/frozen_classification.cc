@@ -7,6 +7,8 @@
 #include "cloze/task/class_answers.h"
 #include "cloze/task/class_labels.h"
 #include "cloze/transfer/choose_pooling.h"
+#include "cloze/transfer/ensemble.h"
+#include "cloze/transfer/row_features.h"
 
 namespace cloze {
 namespace {
@@ -22,6 +24,8 @@ double seconds_since(std::chrono::steady_clock::time_point begin) {
 struct Part {
   EncodedRows rows;
   std::vector<int> labels;
+  std::vector<TextExample> examples;  ///< where features are joined
+  std::string file;
 };
 
 }  // namespace
@@ -29,6 +33,8 @@ struct Part {
 struct FrozenTraining::State {
   FrozenOptions options;
   FrozenObserver observer;
+  std::vector<FeatureSpec> specs;
+  std::optional<JoinedFeatures> joined;
   uint64_t seed;
   std::unique_ptr<FrozenEncoder> encoder;
   std::vector<std::string> labels;
@@ -45,6 +51,7 @@ struct FrozenTraining::State {
   Examples read(const Path& path, const ExampleOptions& wanted, const char* what) const {
     ExampleOptions examples_options = wanted;
     examples_options.columns.label_need = Need::kRequired;
+    examples_options.columns.extra = feature_columns(specs);
     Examples examples = read_all(path, examples_options);
     CLOZE_CHECK(!examples.rows.empty(), ErrorCode::kValue, "{}: there are no rows", path.string());
     say(fmt::format("{}: {} rows of {}, {}", what, examples.rows.size(), path.string(), describe(examples.columns)));
@@ -53,9 +60,12 @@ struct FrozenTraining::State {
     return examples;
   }
 
-  Part encode(const Examples& examples, const Path& path, const char* what) const {
+  Part encode(Examples examples, const Path& path, const char* what) const {
     Part part{encode_rows(encoder->tokenizer, examples.rows, encoder->limits),
-              label_ids(examples.rows, labels, path.string())};
+              label_ids(examples.rows, labels, path.string()),
+              {},
+              path.string()};
+    if (!specs.empty()) part.examples = std::move(examples.rows);
     const std::string note = part.rows.counts().text(encoder->limits);
     if (!note.empty()) say(fmt::format("{}: {}", what, note));
     return part;
@@ -76,16 +86,19 @@ FrozenTraining::FrozenTraining(const TrainingSource& source, const FrozenOptions
   s.observer = observer;
   s.seed = source.seed;
   options.classifier.check();
+  for (const std::string& feature : options.features) s.specs.push_back(parse_feature(feature));
+  CLOZE_CHECK(s.specs.empty() || !options.classifier.no_standardize, ErrorCode::kUsage,
+              "--no-standardize: with --features every group of numbers is brought to one scale");
   const bool choose = options.pooling == "auto";
   CLOZE_CHECK(!choose || !source.dev.empty(), ErrorCode::kUsage,
               "--pooling auto takes the pooling that does best on the dev rows: give --dev");
   s.poolings = choose ? Poolings{Pooling()} : parse_poolings(options.pooling);
-  const Examples train = s.read(source.train, source.examples, "train");
+  Examples train = s.read(source.train, source.examples, "train");
   s.labels = collect_labels(train.rows, source.train.string());
   const ModelFiles files = ModelFiles::open(source.model);
   s.encoder = load_frozen_encoder(files, s.poolings, source.lengths, Precision::kF32);
   s.weights_type = Weights(files.dir()).stored_type("bert.embeddings.word_embeddings.weight");
-  s.train = s.encode(train, source.train, "train");
+  s.train = s.encode(std::move(train), source.train, "train");
   if (!source.dev.empty()) s.dev = s.encode(s.read(source.dev, source.examples, "dev"), source.dev, "dev");
   s.class_weights = class_weights(source.class_weights, s.labels, s.train.labels);
   const BertConfig& c = s.encoder->config;
@@ -101,6 +114,10 @@ FrozenResult FrozenTraining::run() {
   FrozenResult result;
   ProfilePhase phase("encode");
   const auto begin = std::chrono::steady_clock::now();
+  if (!s.specs.empty()) {  // first, for a mistake in them must not wait for the encoder
+    s.joined = JoinedFeatures::fit(s.specs, {s.train.examples, s.train.file, s.options.feature_cache});
+    for (const std::string& line : s.joined->summary()) s.say(line);
+  }
   if (s.options.pooling == "auto") {
     const PoolingChoice choice = choose_pooling(*s.encoder, {s.train.rows, s.train.labels}, {s.dev.rows, s.dev.labels},
                                                 s.labels, s.options.classifier, s.options.normalize, s.seed);
@@ -114,9 +131,15 @@ FrozenResult FrozenTraining::run() {
     if (cache->damaged() > 0)
       s.say(fmt::format("{}: {} damaged files of vectors were passed over", s.options.feature_cache, cache->damaged()));
   }
-  const Tensor x = s.vectors(s.train, cache ? &*cache : nullptr, result.features);
+  Tensor x = s.vectors(s.train, cache ? &*cache : nullptr, result.features);
   Tensor dev;
   if (s.dev.rows.rows() > 0) dev = s.vectors(s.dev, cache ? &*cache : nullptr, result.features);
+  if (s.joined) {
+    s.joined->fit_text(x);
+    x = s.joined->join(x, s.train.examples, s.train.file);
+    if (dev.defined()) dev = s.joined->join(dev, s.dev.examples, s.dev.file);
+    s.options.classifier.no_standardize = true;  // join() has
+  }
   result.encode_seconds = seconds_since(begin);
   phase.next("fit");
   const auto fit = std::chrono::steady_clock::now();
@@ -143,8 +166,11 @@ void FrozenTraining::save(const ModelFiles& files) const {
   config.architecture = "BertModel";
   config.cloze["task"] = kTask;
   config.cloze[kFrozen] = {{"pooling", poolings_text(s.poolings)}, {"normalize", s.options.normalize}};
+  config.cloze.erase(kNumbersKey);  // of a model that was trained with them
+  if (s.joined) config.cloze[kFrozen]["features"] = true;
   note_limits(s.encoder->limits, config);
   s.encoder->tokenizer.save(files.dir());
+  if (s.joined) s.joined->save(files);
   save_classifier(*s.classifier, files);
   files.write_json(ModelFiles::kConfig, config.to_json());
   Bert bert = s.encoder->bert;  // shares the weights
@@ -178,40 +204,68 @@ class FrozenPredictor : public Predictor {
     normalize_ = json_bool_or(frozen, "normalize", false, where);
     encoder_ = load_frozen_encoder(files, poolings_, options.lengths, options.precision);
     classifier_ = load_classifier(files);
-    CLOZE_CHECK(classifier_->dimension() == vector_width(poolings_, encoder_->config), ErrorCode::kFormat,
-                "{}: the pooling {} gives vectors of width {}, but the classifier was fitted on {}", where,
-                poolings_text(poolings_), vector_width(poolings_, encoder_->config), classifier_->dimension());
+    int64_t width = vector_width(poolings_, encoder_->config);
+    if (json_bool_or(frozen, "features", false, where)) {
+      joined_ = JoinedFeatures::load(files);
+      CLOZE_CHECK(joined_->text_width() == width, ErrorCode::kFormat,
+                  "{}: the pooling {} gives vectors of width {}, but the features were joined to {}",
+                  files.path(JoinedFeatures::kFile).string(), poolings_text(poolings_), width, joined_->text_width());
+      width = joined_->width();
+    }
+    CLOZE_CHECK(classifier_->dimension() == width, ErrorCode::kFormat,
+                "{}: the pooling {}{} gives vectors of width {}, but the classifier was fitted on {}", where,
+                poolings_text(poolings_), joined_ ? " with its features" : "", width, classifier_->dimension());
     CLOZE_CHECK(classifier_->classes() == static_cast<int>(config.labels.size()), ErrorCode::kFormat,
                 "{}: \"id2label\" names {} labels, but the classifier has {}", where, config.labels.size(),
                 classifier_->classes());
   }
 
+  ClassifiedRows classify(std::span<const TextExample> rows, const std::string& file) override {
+    EncodedRows encoded = encode_rows(encoder_->tokenizer, rows, encoder_->limits);
+    const Tensor found = probabilities(encoded, rows, file);
+    return {found, std::move(encoded)};
+  }
+  const std::vector<std::string>& class_labels() const override { return encoder_->config.labels; }
   Answers predict(std::span<const TextExample> rows) override {
-    const EncodedRows encoded = encode_rows(encoder_->tokenizer, rows, encoder_->limits);
-    return class_answers(probabilities(encoded), encoder_->config.labels, encoded);
+    const ClassifiedRows found = classify(rows, "the row");
+    return class_answers(found.probabilities, class_labels(), found.rows);
   }
   Evaluation evaluate(std::span<const TextExample> rows, const std::string& file) override {
-    const EncodedRows encoded = encode_rows(encoder_->tokenizer, rows, encoder_->limits);
-    return evaluate_classes(probabilities(encoded), encoder_->config.labels, encoded,
-                            label_ids(rows, encoder_->config.labels, file));
+    const ClassifiedRows found = classify(rows, file);
+    return evaluate_classes(found.probabilities, class_labels(), found.rows, label_ids(rows, class_labels(), file));
   }
   ColumnOptions prediction_columns() const override {
     ColumnOptions columns;
     columns.label_need = Need::kIgnored;
+    if (joined_) columns.extra = joined_->columns();
     return columns;
+  }
+  ColumnOptions evaluation_columns() const override {
+    ColumnOptions columns;
+    if (joined_) columns.extra = joined_->columns();
+    return columns;
+  }
+  void check(const TextExample& row, const std::string& file) const override {
+    if (joined_) joined_->check(row, file);
+  }
+  TextExample sample_row() const override {
+    TextExample row = Predictor::sample_row();
+    if (joined_) row.extra.resize(joined_->columns().size());
+    return row;
   }
   const LoadReport& load_report() const override { return encoder_->report; }
   const RowLimits& limits() const override { return encoder_->limits; }
 
  private:
-  Tensor probabilities(const EncodedRows& rows) const {
-    const Tensor x = row_vectors(*encoder_, rows, poolings_);
+  Tensor probabilities(const EncodedRows& encoded, std::span<const TextExample> rows, const std::string& file) const {
+    const Tensor x = row_vectors(*encoder_, encoded, poolings_);
     if (normalize_) normalize_rows(x);
-    return classifier_->probabilities(x);
+    return classifier_->probabilities(joined_ ? joined_->join(x, rows, file) : x);
   }
 
   std::unique_ptr<FrozenEncoder> encoder_;
   std::unique_ptr<Classifier> classifier_;
+  std::optional<JoinedFeatures> joined_;
   Poolings poolings_;
   bool normalize_ = false;
 };
@@ -228,11 +282,25 @@ std::unique_ptr<Predictor> load_frozen_classifier(const ModelFiles& files, const
 
 std::unique_ptr<Predictor> load_predictor(const ModelFiles& files, const std::string& task,
                                           const LoadOptions& options) {
+  if (files.has(kEnsembleFile)) {
+    CLOZE_CHECK(task.empty() || task == kTask, ErrorCode::kUsage, "{} is an ensemble for {}, not for {}",
+                files.dir().string(), kTask, task);
+    return Ensemble::load(files, options);
+  }
   const TaskEntry& entry = task_of(files, task);
   const BertConfig config = BertConfig::from_json(files.read_json(), files.path(ModelFiles::kConfig).string());
   if (entry.name == std::string_view(kTask) && is_frozen_classifier(config))
     return load_frozen_classifier(files, options);
-  return entry.load(files, options);
+  const bool numbers = entry.name == std::string_view(kTask) &&
+                       json_bool_or(config.cloze, kNumbersKey, false, files.path(ModelFiles::kConfig).string());
+  if (!numbers) return entry.load(files, options);
+  LoadOptions own = options;
+  auto joined = std::make_shared<JoinedFeatures>(JoinedFeatures::load(files));
+  CLOZE_CHECK(joined->text_width() == 0, ErrorCode::kFormat,
+              "{}: these features were joined to vectors of a frozen encoder, but the model was trained with them",
+              files.path(JoinedFeatures::kFile).string());
+  own.numbers = std::move(joined);
+  return entry.load(files, own);
 }
 
 }  // namespace cloze

@@ -19,6 +19,7 @@ struct FrozenOptions {
   std::string pooling = "mean";  ///< see pooling.h; "auto": the best on the dev rows
   bool normalize = false;
   std::string feature_cache;
+  std::vector<std::string> features;  ///< see parse_feature()
   ClassifierOptions classifier;
 
   template <class Visitor>
@@ -26,6 +27,9 @@ struct FrozenOptions {
     visitor("pooling", pooling, "how hidden states become a vector: see cloze embed; auto: the best on the dev rows");
     visitor("normalize", normalize, "divide each vector by its length");
     visitor("feature_cache", feature_cache, "folder where vectors are kept, so that a text is read once by all runs");
+    visitor("features", features,
+            "join to the text's vector: numeric=COLUMN, category=COLUMN, lexicon=FILE, tfidf-words[=TERMS], "
+            "tfidf-chars[=TERMS], encoder=DIR[:POOLING]");
     classifier.visit(visitor);
   }
 };
@@ -65,7 +69,7 @@ class FrozenTraining {
 bool is_frozen_classifier(const BertConfig& config);
 std::unique_ptr<Predictor> load_frozen_classifier(const ModelFiles& files, const LoadOptions& options);
 
-/// The model of a directory, whatever trained it: task_of(files, task).load, or load_frozen_classifier.
+/// The model of a directory, whatever trained it: task_of(files, task).load, load_frozen_classifier or Ensemble::load.
 std::unique_ptr<Predictor> load_predictor(const ModelFiles& files, const std::string& task, const LoadOptions& options);
 
 }  // namespace cloze

@@ -27,6 +27,18 @@ std::unique_ptr<FrozenEncoder> load_frozen_encoder(const ModelFiles& files, cons
   return encoder;
 }
 
+void save_frozen_encoder(const FrozenEncoder& encoder, const ModelFiles& files, DType stored) {
+  BertConfig config = encoder.config;
+  config.architecture = "BertModel";
+  note_limits(encoder.limits, config);
+  encoder.tokenizer.save(files.dir());
+  files.write_json(ModelFiles::kConfig, config.to_json());
+  Bert bert = encoder.bert;  // shares the weights
+  ParameterList parameters;
+  bert.collect(parameters);
+  save_parameters(files, parameters, stored);
+}
+
 Tensor row_vectors(const FrozenEncoder& encoder, const EncodedRows& rows, const Poolings& poolings) {
   const int64_t D = vector_width(poolings, encoder.config);
   const Tensor vectors({static_cast<int64_t>(rows.sequences.size()), D}, DType::kF32);

@@ -26,6 +26,9 @@ struct FrozenEncoder {
 std::unique_ptr<FrozenEncoder> load_frozen_encoder(const ModelFiles& files, const Poolings& poolings,
                                                    const LengthOptions& lengths, Precision precision = Precision::kF32);
 
+/// Writes a model directory of the encoder alone, its weights as `stored`. Errors: kIo.
+void save_frozen_encoder(const FrozenEncoder& encoder, const ModelFiles& files, DType stored);
+
 /// Of each row: [rows,D] F32. Of a row that is read in windows, the mean of their vectors.
 Tensor row_vectors(const FrozenEncoder& encoder, const EncodedRows& rows, const Poolings& poolings);
 
