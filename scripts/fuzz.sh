@@ -8,7 +8,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # target: the longest input in bytes
 declare -A longest=([config]=1536 [gzip]=512 [json]=512 [predict]=512 [safetensors]=1024 [tables]=512
-                    [token_cache]=1024 [tokenizer]=128 [tokenizer_json]=1536 [vocab]=1024)
+                    [token_cache]=1024 [tokenizer]=128 [tokenizer_json]=1536 [transfer]=1536
+                    [vocab]=1024)
 seconds=60
 merge=
 case ${1:-} in

@@ -19,6 +19,7 @@ struct Options {
   int64_t batch = 8, length = 128, runs = 5;
   PrecisionFlag precision;
   bool gradient_checkpointing = false, lean = false;
+  TuningOptions tuning;
   ThreadsOption threads;
   ProfileFlag profile;
 };
@@ -37,7 +38,8 @@ void run_model(const Options& options, MeasureMode mode) {
                           .batch = options.batch,
                           .runs = options.runs,
                           .precision = precision,
-                          .activations = Activations::kKept};
+                          .activations = Activations::kKept,
+                          .tuning = options.tuning};
   if (options.gradient_checkpointing || options.lean) measured.activations = Activations::kRecomputed;
   if (options.lean) measured.moments = MomentType::kBF16;
   constexpr int64_t kMostRows = 1 << 20;
@@ -98,6 +100,8 @@ void run(const Options& options) {
   options.threads.apply();
   CLOZE_CHECK(options.mode == "train" || !(options.gradient_checkpointing || options.lean), ErrorCode::kUsage,
               "--gradient-checkpointing and --lean are for --mode train, got --mode {}", options.mode);
+  CLOZE_CHECK(options.mode == "train" || options.tuning.tune == "full", ErrorCode::kUsage,
+              "--tune is for --mode train, got --mode {}", options.mode);
   CLOZE_CHECK(options.mode != "tokenize" || options.precision.precision == "fp32", ErrorCode::kUsage,
               "--precision is for --mode infer, train and start, got --mode tokenize");
   if (options.mode == "infer") return run_model(options, MeasureMode::kInfer);
@@ -122,6 +126,7 @@ std::function<void()> setup_bench(CLI::App& app) {
   app.add_flag("--gradient-checkpointing", options->gradient_checkpointing, "with --mode train: as finetune's");
   app.add_flag("--lean", options->lean, "with --mode train: all of finetune's options that save memory");
   app.add_option("--input", options->input, "with --mode tokenize: a text a line");
+  app.add_option("--tune", options->tuning.tune, "with --mode train: as finetune's")->capture_default_str();
   options->threads.add(app);
   options->profile.add(app);
   return [options] { options->profile.run([&] { run(*options); }); };

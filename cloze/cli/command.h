@@ -19,7 +19,12 @@ struct Command {
 
 std::span<const Command> commands();
 
+std::function<void()> setup_compare_transfer(CLI::App& app);
+std::function<void()> setup_ensemble(CLI::App& app);
+std::function<void()> setup_prune(CLI::App& app);
+std::function<void()> setup_convert(CLI::App& app);
 std::function<void()> setup_embed(CLI::App& app);
+std::function<void()> setup_inspect(CLI::App& app);
 std::function<void()> setup_tokenize(CLI::App& app);
 std::function<void()> setup_pretrain(CLI::App& app);
 std::function<void()> setup_finetune(CLI::App& app);

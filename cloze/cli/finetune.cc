@@ -31,11 +31,13 @@ struct Options {
 Json run_record(const Options& options) {
   Json run = Json::object();
   run["cloze"] = CLOZE_VERSION;
-  for (const Json& part : {fields_to_json(options.source), fields_to_json(options.train)})
+  for (const Json& part :
+       {fields_to_json(options.source), fields_to_json(options.train), fields_to_json(options.train.tuning)})
     for (const auto& [key, value] : part.items()) run[key] = value;
   const TableFlags& t = options.table;
   run["table"] = {{"format", t.format}, {"text", t.text},           {"text_pair", t.text_pair},
                   {"label", t.label},   {"no_header", t.no_header}, {"invalid_utf8", t.invalid_utf8}};
+  if (!options.frozen.options.features.empty()) run["features"] = options.frozen.options.features;
   run["threads"] = thread_team().size();
   run.update(options.adapt.record());
   return run;
@@ -43,7 +45,9 @@ Json run_record(const Options& options) {
 
 std::unique_ptr<TrainingTask> make_task(const Options& options, int64_t seed) {
   const ProfilePhase phase("load");
-  const TrainingSource source = resolve(options.source, options.table, seed);
+  TrainingSource source = resolve(options.source, options.table, seed);
+  options.frozen.join_features(source);
+  add_teacher(options.source.teacher, source);
   return find_training_task(options.source.task).train(source);
 }
 
@@ -139,6 +143,7 @@ std::function<void()> setup_finetune(CLI::App& app) {
   options->adapt.add(app);
   options->flags.add(app);
   options->train.visit(binder);
+  options->train.tuning.visit(binder);
   options->frozen.add(app);
   app.add_option("--seeds", options->seeds, "train with so many seeds, --seed and the next ones; keep the best model")
       ->capture_default_str();

@@ -8,6 +8,7 @@
 #include "cloze/train/options.h"
 #include "cloze/train/output_folder.h"
 #include "cloze/train/run_state.h"
+#include "cloze/transfer/row_features.h"
 
 namespace cloze::cli {
 namespace {
@@ -50,15 +51,31 @@ bool FrozenFlags::frozen(const CLI::App& app) const {
   frozen_options.visit(own);
   TrainOptions train_options;
   train_options.visit(other);
+  train_options.tuning.visit(other);
   other.names.erase("--seed");
   other.names.insert({"--seeds", "--resume", "--checkpoint-steps", "--tensorboard", "--from-scratch", "--dropout",
-                      "--label-smoothing", "--vocab", "--size"});
+                      "--label-smoothing", "--teacher", "--vocab", "--size"});
+  for (const char* shared : {"--features", "--feature-cache"}) own.names.erase(shared);
   const bool is_frozen = encoder == "frozen";
   const std::string wrong = first_given(app, is_frozen ? other.names : own.names);
   CLOZE_CHECK(wrong.empty(), ErrorCode::kUsage, "{}",
               is_frozen ? wrong + " belongs to training the encoder, which --encoder frozen leaves as it is"
                         : wrong + " goes with --encoder frozen only");
+  CLOZE_CHECK(is_frozen || options.feature_cache.empty() || !options.features.empty(), ErrorCode::kUsage,
+              "--feature-cache keeps what a frozen encoder computes: it goes with --encoder frozen, or with --features "
+              "encoder=DIR");
   return is_frozen;
+}
+
+void FrozenFlags::join_features(TrainingSource& source) const {
+  if (options.features.empty()) return;
+  std::vector<FeatureSpec> specs;
+  for (const std::string& feature : options.features) specs.push_back(parse_feature(feature));
+  source.number_columns = feature_columns(specs);
+  source.fit_numbers = [specs, cache = options.feature_cache](std::span<const TextExample> rows,
+                                                              const std::string& file) -> RowNumbersPtr {
+    return std::make_shared<JoinedFeatures>(JoinedFeatures::fit(specs, {rows, file, cache}));
+  };
 }
 
 void run_frozen(const TrainingSource& source, const FrozenFlags& frozen, const RunFlags& flags, Json record) {

@@ -1,4 +1,5 @@
-// `cloze finetune --encoder frozen`: a classical classifier on the vectors of an encoder that stays as it is.
+// `cloze finetune --encoder frozen`: a classical classifier on the vectors of an encoder that stays as it is; and
+// --features, which it shares with training.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -18,6 +19,8 @@ struct FrozenFlags {
   /// Whether the encoder is to stay as it is. Errors: kUsage for another word, and for options that were given (to
   /// `app`) but belong to the other way.
   bool frozen(const CLI::App& app) const;
+  /// Of training: has `source` join what --features names. Errors: kUsage.
+  void join_features(TrainingSource& source) const;
 };
 
 /// Fits and saves. `record` is what the run depends on, for run.json.

@@ -8,10 +8,10 @@ namespace cloze::cli {
 
 /// What the run is about; the fields go into run.json, and a resumed run must have the same.
 struct Source {
-  std::string task, model, train, dev, vocab, size, long_texts, class_weights;
+  std::string task, model, train, dev, vocab, size, long_texts, class_weights, teacher;
   bool from_scratch = false, cased = false;
   int64_t layers = 0, hidden = 0, heads = 0, max_length = 0, stride = -1;
-  double dropout = -1, label_smoothing = 0;
+  double dropout = -1, label_smoothing = 0, r_drop = 0, teacher_weight = 0.5, temperature = 2;
 
   template <class Visitor>
   void visit(Visitor& visitor) {
@@ -31,11 +31,23 @@ struct Source {
     visitor("stride", stride, "with --long window: tokens that neighbouring windows share; -1: a quarter of them");
     visitor("dropout", dropout, "replaces the model's dropout; -1: keep it");
     visitor("label_smoothing", label_smoothing, "share of the target that is spread over all classes");
+    visitor(
+        "r_drop", r_drop,
+        "rows go through twice, and so much of the distance of the two answers is added to the loss, e.g. 1; 0: not");
+    visitor("teacher", teacher,
+            "a trained model directory (an ensemble too) whose answers to the training rows are learned beside their "
+            "labels, e.g. the model that this one was pruned from");
+    visitor("teacher_weight", teacher_weight, "with --teacher: its share of the loss; 1: labels do not count");
+    visitor("temperature", temperature, "with --teacher: both answers are softened by it");
     visitor("class_weights", class_weights, "balanced, or LABEL=WEIGHT,…: how much each class counts in the loss");
   }
 };
 
 /// Checks the options against each other. Errors: kUsage.
 TrainingSource resolve(const Source& source, const TableFlags& table, int64_t seed);
+
+/// Of training: has `source` learn from `teacher`, a model directory; nothing where that is empty. Errors: those of
+/// loading it; kUnsupported for a teacher that reads more columns than texts.
+void add_teacher(const std::string& teacher, TrainingSource& source);
 
 }  // namespace cloze::cli

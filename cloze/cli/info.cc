@@ -55,6 +55,29 @@ Json describe_model(const std::string& dir) {
   return result;
 }
 
+/// A line a layer of a pruned model: what is left, drawn against the largest layer.
+std::string draw_layers(const BertConfig& config) {
+  constexpr int64_t kBar = 24;
+  int64_t heads = 1, neurons = 1;
+  for (const LayerShape& shape : config.layers) {
+    heads = std::max(heads, shape.heads);
+    neurons = std::max(neurons, shape.feed_forward);
+  }
+  const auto bar = [](int64_t part, int64_t all) {
+    const int64_t full = (part * kBar + all - 1) / all;
+    std::string text;
+    for (int64_t i = 0; i < kBar; ++i) text += i < full ? "█" : "·";
+    return text;
+  };
+  std::string text = fmt::format("{:>5} {:>6} {:<24} {:>7}\n", "layer", "heads", "", "neurons");
+  for (size_t i = 0; i < config.layers.size(); ++i) {
+    const LayerShape& shape = config.layers[i];
+    text += fmt::format("{:>5} {:>6} {} {:>7} {}\n", i, shape.heads, bar(shape.heads, heads), shape.feed_forward,
+                        bar(shape.feed_forward, neurons));
+  }
+  return text;
+}
+
 void run(const Options& options) {
   const Json facts = describe_model(options.model);
   if (options.json) return write_out(facts.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"), flush_out();
@@ -65,6 +88,8 @@ void run(const Options& options) {
                                                     : value.dump(-1, ' ', false, Json::error_handler_t::replace);
     text += fmt::format("{:<14} {}\n", key, shown);
   }
+  const BertConfig config = load_config(ModelFiles::open(options.model));
+  if (!config.layers.empty()) text += draw_layers(config);
   write_out(text);
   flush_out();
 }

@@ -28,7 +28,13 @@ void run_in_job(const std::function<void(Communicator&)>& work) {
   try {
     work(*job);
   } catch (const Error& error) {
-    if (error.code() == ErrorCode::kInterrupted) throw;  // all of them
+    if (error.code() == ErrorCode::kInterrupted) {
+      // All of them stop. The launcher ends the others when the first has gone with an exit code, so that what is to be
+      // said must be out before the processes part, in the destructor of `job`.
+      say(fmt::format("cloze: {}", error.what()));
+      set_quiet(true);
+      throw;
+    }
     end_job(*job, error.what(), error.code() == ErrorCode::kUsage ? 2 : 1);
   } catch (const std::bad_alloc&) {
     end_job(*job, "out of memory", 1);

@@ -82,6 +82,7 @@ void require_columns(const ColumnOptions& needs, ExampleOptions& options) {
               "--label {}: this task reads no labels", options.columns.label);
   options.columns.label_need = needs.label_need;
   options.columns.text_pair_need = needs.text_pair_need;
+  options.columns.extra = needs.extra;
 }
 
 }  // namespace cloze::cli

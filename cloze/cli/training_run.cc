@@ -7,6 +7,8 @@
 #include "cloze/base/memory.h"
 #include "cloze/train/event_file.h"
 #include "cloze/train/memory_estimate.h"
+#include "cloze/train/trained_part.h"
+#include "cloze/train/tuning.h"
 
 namespace cloze::cli {
 namespace {
@@ -15,6 +17,16 @@ std::atomic<bool> stop_asked{false};
 extern "C" void ask_stop(int) {
   // A second signal ends the program at once.
   if (stop_asked.exchange(true)) std::_Exit(130);
+}
+
+/// The task as it will be trained, told.
+std::unique_ptr<TrainingTask> make_tuned(const MakeTask& make_task, const TrainOptions& options) {
+  auto task = make_task();
+  apply_tuning(*task, options);
+  for (const std::string& line : task->summary()) say(line);
+  const ParameterList all = all_parameters(*task);
+  if (trained_of(all).size() < all.size()) say(describe_trained(all));
+  return task;
 }
 
 }  // namespace
@@ -77,8 +89,7 @@ bool interrupted() {
 TrainResult run_training(const MakeTask& make_task, const TrainOptions& train_options, Json record,
                          const RunFlags& flags, const Path& output, Watcher& watcher, Communicator& communicator) {
   if (communicator.rank() == 0) check_output(output, flags.start());
-  const auto task = make_task();
-  for (const std::string& line : task->summary()) say(line);
+  const auto task = make_tuned(make_task, train_options);
   say(describe(estimate_memory(*task, train_options), available_memory_bytes()));
   ObserverList observers;
   observers.add(watcher);
@@ -93,8 +104,7 @@ TrainResult run_training(const MakeTask& make_task, const TrainOptions& train_op
 }
 
 void rehearse(const MakeTask& make_task, const TrainOptions& train_options, Json record, int64_t rows) {
-  const auto task = make_task();
-  for (const std::string& line : task->summary()) say(line);
+  const auto task = make_tuned(make_task, train_options);
   for (int64_t row = 0; row < std::min(rows, task->rows()); ++row)
     say(fmt::format("\nrow {} of {}\n{}", row + 1, task->rows(), task->preview(row)));
   say("\n" + describe(estimate_memory(*task, train_options), available_memory_bytes()));

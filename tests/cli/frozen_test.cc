@@ -43,6 +43,7 @@ TEST(FrozenCommand, WrongOptionsAreUsage) {
   };
   expect_usage("--classifier liner", "did you mean linear?");
   expect_usage("--epochs 3", "--epochs belongs to training the encoder");
+  expect_usage("--tune lora", "--tune belongs to training the encoder");
   expect_usage("--resume", "--resume belongs to training the encoder");
   expect_usage("--pooling auto", "give --dev");
   expect_usage("--pooling layer=9", "0 (embeddings) to 1");

@@ -1,0 +1,37 @@
+// What the halves of an encoder layer take on this machine, by how much of them is left.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "cloze/base/file.h"
+#include "cloze/model/bert_config.h"
+
+namespace cloze {
+
+struct LatencyOptions {
+  int64_t batch = 8, length = 128;  ///< rows a pass, tokens a row
+  int64_t multiple = 16;            ///< steps of neurons are multiples of it
+  Precision precision = Precision::kF32;
+};
+
+/// Seconds a pass, the least of several.
+struct LatencyTable {
+  int64_t step = 0;                             ///< neurons a step
+  std::vector<double> attention, feed_forward;  ///< with 0, 1, 2, … heads; with 0, 1, 2, … steps of neurons
+  double rest = 0;                              ///< embeddings, layer norms, pooler
+  /// Steps that hold `neurons`, the last one perhaps in part; and the neurons of so many steps.
+  int64_t steps(int64_t neurons) const { return (neurons + step - 1) / step; }
+  int64_t neurons(int64_t steps, int64_t all) const { return std::min(steps * step, all); }
+};
+
+/// Times layers of random weights on the team's threads. Takes seconds to a minute. Of layers that were pruned, as many
+/// heads and neurons as the largest has.
+LatencyTable measure_latency(const BertConfig& config, const LatencyOptions& options);
+
+/// Seconds a pass of random tokens through two models of these shapes, in turns, the least of `runs` each.
+std::pair<double, double> measure_side_by_side(const BertConfig& first, const BertConfig& second,
+                                               const LatencyOptions& options, int64_t runs);
+
+}  // namespace cloze

@@ -1,0 +1,59 @@
+#include "cloze/compress/write_model.h"
+
+#include "cloze/compress/vocabulary.h"
+#include "cloze/model/checkpoint.h"
+#include "cloze/transfer/frozen_classification.h"
+
+namespace cloze {
+namespace {
+
+constexpr std::string_view kRewritten[] = {ModelFiles::kConfig, ModelFiles::kWeights, ModelFiles::kWeightsIndex};
+
+/// Copies what is not rewritten; shards of weights neither.
+void copy_rest(const Weights& weights, const Path& from, const Path& to) {
+  std::vector<std::string> shards;
+  for (const std::string& name : weights.names()) {
+    std::string shard = weights.file_of(name).filename().string();
+    if (shards.empty() || shards.back() != shard) shards.push_back(std::move(shard));
+  }
+  std::vector<std::string_view> without(std::begin(kRewritten), std::end(kRewritten));
+  without.insert(without.end(), shards.begin(), shards.end());
+  copy_model_files(from, to, without);
+}
+
+}  // namespace
+
+void write_pruned(const Path& from, const Path& to, const Structure& keep, std::span<const int32_t> pieces) {
+  const BertConfig config = load_config(ModelFiles::open(from));
+  CLOZE_CHECK(
+      !is_frozen_classifier(config), ErrorCode::kUnsupported,
+      "{} is a classifier on a frozen encoder, which knows the vectors of the whole encoder: prune the encoder, "
+      "then fit the classifier again",
+      from.string());
+  Weights weights(from);
+  BertConfig pruned = pruned_config(config, keep);
+  std::vector<NamedTensor> tensors = prune_tensors(weights, config, keep);
+  copy_rest(weights, from, to);
+  if (!pieces.empty()) {
+    const Tokenizer tokenizer = prune_vocabulary(Tokenizer::load(from), pieces);
+    prune_rows(tensors, pieces);
+    tokenizer.save(to);
+    pruned.vocab_size = static_cast<int64_t>(pieces.size());
+    pruned.pad_token_id = tokenizer.vocabulary().id(tokenizer.vocabulary().names().pad).value_or(0);
+  }
+  const ModelFiles files = ModelFiles::create(to);
+  files.write_json(ModelFiles::kConfig, pruned.to_json());
+  write_safetensors(files.path(ModelFiles::kWeights), tensors);
+}
+
+void write_dense(const Path& from, const Path& to) {
+  const BertConfig config = load_config(ModelFiles::open(from));
+  Weights weights(from);
+  const std::vector<NamedTensor> tensors = dense_tensors(weights, config);
+  copy_rest(weights, from, to);
+  const ModelFiles files = ModelFiles::create(to);
+  files.write_json(ModelFiles::kConfig, dense_config(config).to_json());
+  write_safetensors(files.path(ModelFiles::kWeights), tensors);
+}
+
+}  // namespace cloze

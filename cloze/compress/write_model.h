@@ -1,0 +1,20 @@
+// Model directories of what compression makes.
+#pragma once
+
+#include <span>
+
+#include "cloze/base/file.h"
+#include "cloze/compress/structure.h"
+
+namespace cloze {
+
+/// Writes the model with what `keep` says, and with these pieces of its vocabulary alone (empty: all), into `to`, a
+/// folder to be filled. What else stands in the directory is copied. Errors: those of prune_tensors and
+/// prune_vocabulary; kUnsupported for a frozen classifier, which knows the vectors of its whole encoder.
+void write_pruned(const Path& from, const Path& to, const Structure& keep, std::span<const int32_t> pieces);
+
+/// Writes the model with zeros where something was taken out of its layers: an ordinary one. Errors: those of
+/// dense_tensors.
+void write_dense(const Path& from, const Path& to);
+
+}  // namespace cloze
