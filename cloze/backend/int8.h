@@ -19,12 +19,21 @@ constexpr int64_t kMostInt8Inputs = 65536;
 
 /// weight[M,K] by the formula above.
 struct Int8Weight : PreparedWeight {
-  Tensor values;  ///< [M,K] I8 in the bytes of a U8 tensor
-  Tensor scales;  ///< [M] F32
+  Tensor values;  ///< [M,K] I8
+  Tensor scales;  ///< [M] F32, finite and not negative
   Tensor sums;    ///< [M] I32: sum_k q[m,k]
 };
 /// Errors: kShape for K above kMostInt8Inputs; kValue for weights that are not finite.
 Int8Weight quantize_weight(const Tensor& weight);
+/// From what a file holds, which shares the tensors: values [M,K] I8 (-128 is allowed), scales [M] F32. Errors: kShape
+/// for K above kMostInt8Inputs.
+Int8Weight int8_weight(const Tensor& values, const Tensor& scales);
+/// The rows of all of them, one below the other. They have the same K.
+Int8Weight join_int8(std::span<const Int8Weight* const> parts);
+/// scale[m] q[m,k]: [M,K] F32.
+Tensor expand_int8(const Int8Weight& weight);
+/// The same of some rows [R], each below M: [R,K].
+Tensor expand_int8_rows(const Int8Weight& weight, std::span<const int32_t> rows);
 
 /// s, 1 / s (0 for a row of zeros) and z of an input row.
 struct RowScale {

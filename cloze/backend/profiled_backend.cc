@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "cloze/backend/int8.h"
+
 namespace cloze {
 namespace {
 
@@ -155,6 +157,10 @@ class ProfiledBackend : public Backend {
   std::unique_ptr<PreparedWeight> prepare(const Tensor& weight, Precision precision) const override {
     const Timed timed(profile_, "prepare", {.bytes = 2 * bytes(weight)});
     return inner_.prepare(weight, precision);
+  }
+  std::unique_ptr<PreparedWeight> prepare(const Int8Weight& weight) const override {
+    const Timed timed(profile_, "prepare", {.bytes = 2 * bytes(weight.values)});
+    return inner_.prepare(weight);
   }
   double sum_squares(const Tensor& x) const override {
     const Timed timed(profile_, "sum_squares", {.bytes = bytes(x)});

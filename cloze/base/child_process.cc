@@ -76,6 +76,17 @@ ChildResult run_child(const std::vector<std::string>& arguments, const Path& log
   return result;
 }
 
+std::string last_words(const Path& log) {
+  const std::string text = read_file(log);
+  size_t end = text.find_last_not_of('\n');
+  if (end == std::string::npos) return "it said nothing";
+  const size_t begin = text.find_last_of('\n', end);
+  std::string line =
+      text.substr(begin == std::string::npos ? 0 : begin + 1, end - (begin == std::string::npos ? -1 : begin));
+  if (line.starts_with("cloze: ")) line.erase(0, 7);
+  return line;
+}
+
 Path own_program() {
   std::error_code error;
   const Path path = std::filesystem::read_symlink("/proc/self/exe", error);

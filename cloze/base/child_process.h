@@ -19,6 +19,9 @@ struct ChildResult {
 /// which is replaced. Errors: kIo where the log or the program cannot be opened.
 ChildResult run_child(const std::vector<std::string>& arguments, const Path& log);
 
+/// The last line of a log that says something, without "cloze: ": a failed command's complaint. Errors: kIo.
+std::string last_words(const Path& log);
+
 /// The path of the running program. Errors: kIo.
 Path own_program();
 

@@ -15,7 +15,7 @@ namespace cloze::cli {
 namespace {
 
 struct Options {
-  std::string model, mode = "infer", lengths, input;
+  std::string model, mode = "infer", lengths, input, task;
   int64_t batch = 8, length = 128, runs = 5;
   PrecisionFlag precision;
   bool gradient_checkpointing = false, lean = false;
@@ -81,7 +81,7 @@ void run_start(const Options& options) {
   ProfilePhase phase("load");
   const ModelFiles files = ModelFiles::open(options.model);
   const Precision precision = options.precision.resolve();
-  const auto predictor = load_predictor(files, "", {.lengths = {}, .precision = precision});
+  const auto predictor = load_predictor(files, options.task, {.lengths = {}, .precision = precision});
   const TextExample row = predictor->sample_row();
   phase.next("forward");
   predictor->predict(std::span(&row, 1));
@@ -104,6 +104,8 @@ void run(const Options& options) {
               "--tune is for --mode train, got --mode {}", options.mode);
   CLOZE_CHECK(options.mode != "tokenize" || options.precision.precision == "fp32", ErrorCode::kUsage,
               "--precision is for --mode infer, train and start, got --mode tokenize");
+  CLOZE_CHECK(options.mode == "start" || options.task.empty(), ErrorCode::kUsage,
+              "--task is for --mode start, got --mode {}", options.mode);
   if (options.mode == "infer") return run_model(options, MeasureMode::kInfer);
   if (options.mode == "train") return run_model(options, MeasureMode::kTrain);
   if (options.mode == "tokenize") return run_tokenizer(options);
@@ -126,6 +128,7 @@ std::function<void()> setup_bench(CLI::App& app) {
   app.add_flag("--gradient-checkpointing", options->gradient_checkpointing, "with --mode train: as finetune's");
   app.add_flag("--lean", options->lean, "with --mode train: all of finetune's options that save memory");
   app.add_option("--input", options->input, "with --mode tokenize: a text a line");
+  app.add_option("--task", options->task, "with --mode start: task; default: what the model was trained for");
   app.add_option("--tune", options->tuning.tune, "with --mode train: as finetune's")->capture_default_str();
   options->threads.add(app);
   options->profile.add(app);

@@ -1,11 +1,5 @@
 #include "cloze/cli/cache_folder.h"
 
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
-
-#include "cloze/base/error.h"
-
 namespace cloze::cli {
 namespace {
 
@@ -23,12 +17,7 @@ CacheFolder::CacheFolder(const Path& asked, const Path& output, bool rehearsal) 
   } else if (!rehearsal || (!output.empty() && is_there(beside))) {
     path_ = beside;
   } else {
-    std::error_code ignored;
-    std::string name = (std::filesystem::temp_directory_path(ignored) / "cloze-tokens-XXXXXX").string();
-    CLOZE_CHECK(::mkdtemp(name.data()) != nullptr, ErrorCode::kIo,
-                "cannot create {} for the corpus's tokens: {}; give --cache-dir", name, std::strerror(errno));
-    path_ = name;
-    temporary_ = true;
+    path_ = temporary_.emplace("cloze-tokens").path();
   }
   was_there_ = is_there(path_);
   output_was_there_ = output.empty() || is_there(output);
@@ -36,7 +25,7 @@ CacheFolder::CacheFolder(const Path& asked, const Path& output, bool rehearsal) 
 
 CacheFolder::~CacheFolder() {
   std::error_code ignored;
-  if (temporary_) std::filesystem::remove_all(path_, ignored);
+  temporary_.reset();
   // This fails where there is something in them.
   if (!was_there_) std::filesystem::remove(path_, ignored);
   if (!output_was_there_) std::filesystem::remove(output_, ignored);

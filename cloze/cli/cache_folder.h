@@ -1,7 +1,9 @@
 // Where `cloze pretrain` keeps its token caches.
 #pragma once
 
-#include "cloze/base/file.h"
+#include <optional>
+
+#include "cloze/base/temporary_folder.h"
 
 namespace cloze::cli {
 
@@ -16,11 +18,12 @@ class CacheFolder {
   CacheFolder& operator=(const CacheFolder&) = delete;
 
   const Path& path() const { return path_; }
-  bool is_temporary() const { return temporary_; }
+  bool is_temporary() const { return temporary_.has_value(); }
 
  private:
   Path output_, path_;
-  bool temporary_ = false, was_there_ = false, output_was_there_ = false;
+  std::optional<TemporaryFolder> temporary_;
+  bool was_there_ = false, output_was_there_ = false;
 };
 
 }  // namespace cloze::cli

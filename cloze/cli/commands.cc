@@ -11,6 +11,8 @@ constexpr Command kCommands[] = {
     {"compare-transfer", "measure the ways to use one encoder for a task, side by side", setup_compare_transfer},
     {"ensemble", "join trained classifiers into one: the mean of their answers, or a stack", setup_ensemble},
     {"prune", "take heads, neurons, layers and pieces out of a model: smaller and faster", setup_prune},
+    {"quantize", "store weights in 8 bits or as half-width floats: smaller, and faster in 8 bits", setup_quantize},
+    {"compare", "models side by side: size, memory, start, latency, throughput, accuracy", setup_compare},
     {"convert", "write a pruned model as an ordinary one", setup_convert},
     {"embed", "vectors of texts, tokens or words; attention", setup_embed},
     {"inspect", "who attends to whom: a table of each head's habits, or a page that draws it", setup_inspect},

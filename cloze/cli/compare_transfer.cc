@@ -39,12 +39,8 @@ std::vector<std::string> common_options(const Options& o) {
     if (!value.empty()) options.insert(options.end(), {name, value});
   };
   add("--dev", o.dev);
-  add("--format", o.table.format);
-  add("--text", o.table.text);
-  add("--text-pair", o.table.text_pair);
-  add("--label", o.table.label);
-  add("--invalid-utf8", o.table.invalid_utf8);
-  if (o.table.no_header) options.emplace_back("--no-header");
+  const std::vector<std::string> table = o.table.arguments();
+  options.insert(options.end(), table.begin(), table.end());
   if (o.threads.threads != 0) options.insert(options.end(), {"--threads", std::to_string(o.threads.threads)});
   return options;
 }

@@ -1,3 +1,4 @@
+#include <map>
 #include <set>
 
 #include "cloze/cli/command.h"
@@ -28,7 +29,11 @@ Json describe_model(const std::string& dir) {
   const Weights weights{files.dir()};
   int64_t elements = 0;
   const std::vector<std::string> names = weights.names();
-  for (const std::string& name : names) elements += weights.shape_of(name)->elements();
+  std::map<std::string, int64_t> stored;  // numbers by the type that the file has them in
+  for (const std::string& name : names) {
+    elements += weights.shape_of(name)->elements();
+    stored[weights.is_int8(name) ? "I8" : dtype_name(weights.stored_type(name))] += weights.shape_of(name)->elements();
+  }
   Json heads = Json::array();
   for (const auto& [tensor, head] : kHeads)
     if (weights.has(tensor)) heads.push_back(head);
@@ -42,6 +47,7 @@ Json describe_model(const std::string& dir) {
                  {"positions", config.max_position_embeddings},
                  {"tensors", names.size()},
                  {"parameters", elements},
+                 {"stored_as", stored},
                  {"weights_file", weights.source().filename().string()},
                  {"trained_heads", heads},
                  {"labels", config.labels},

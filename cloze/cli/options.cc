@@ -77,6 +77,18 @@ ExampleOptions TableFlags::resolve() const {
   return options;
 }
 
+std::vector<std::string> TableFlags::arguments() const {
+  std::vector<std::string> all;
+  for (const auto& [name, value] : {std::pair{"--format", &format},
+                                    {"--text", &text},
+                                    {"--text-pair", &text_pair},
+                                    {"--label", &label},
+                                    {"--invalid-utf8", &invalid_utf8}})
+    if (!value->empty()) all.insert(all.end(), {name, *value});
+  if (no_header) all.emplace_back("--no-header");
+  return all;
+}
+
 void require_columns(const ColumnOptions& needs, ExampleOptions& options) {
   CLOZE_CHECK(needs.label_need != Need::kIgnored || options.columns.label.empty(), ErrorCode::kUsage,
               "--label {}: this task reads no labels", options.columns.label);

@@ -62,6 +62,8 @@ struct TableFlags {
   void add(CLI::App& app, Labels labels, const char* invalid);
   /// Errors: kUsage.
   ExampleOptions resolve() const;
+  /// The same flags for another run of this program.
+  std::vector<std::string> arguments() const;
 };
 
 /// Asks for the columns that a task needs. Errors: kUsage for a label that it would not read.

@@ -1,17 +1,23 @@
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <numeric>
 #include <set>
 
 #include "cloze/base/atomic_folder.h"
+#include "cloze/base/child_process.h"
 #include "cloze/base/json.h"
 #include "cloze/base/rng.h"
+#include "cloze/base/temporary_folder.h"
 #include "cloze/cli/command.h"
 #include "cloze/cli/options.h"
 #include "cloze/cli/output.h"
 #include "cloze/cli/training_run.h"
 #include "cloze/cli/vocab.h"
-#include "cloze/compress/choose_structure.h"
+#include "cloze/compress/judge.h"
+#include "cloze/compress/measure_models.h"
+#include "cloze/compress/prune_rounds.h"
+#include "cloze/compress/recover.h"
 #include "cloze/compress/vocabulary.h"
 #include "cloze/compress/write_model.h"
 #include "cloze/model/bert.h"
@@ -23,24 +29,37 @@ namespace cloze::cli {
 namespace {
 
 struct Options {
-  std::string model, output, importance, data, dev, keep;
+  std::string model, output, importance, data, dev, keep, target_latency, target_size;
   std::vector<std::string> vocabulary;
-  double target_speedup = 0;
-  int64_t rows = 512, rounds = 4, min_count = 1, seed = 42;
+  double target_speedup = 0, recover_rate = 0, max_drop = -1;
+  int64_t rows = 512, rounds = 4, min_count = 1, recover_epochs = 0, max_length = 0, seed = 42;
+  bool gradual = false;
   LatencyOptions latency;
   TableFlags table;
   ThreadsOption threads;
+
+  bool cuts() const { return !keep.empty() || target_speedup != 0 || !target_latency.empty() || !target_size.empty(); }
 };
 
 void check(const Options& o) {
-  CLOZE_CHECK(!o.keep.empty() || o.target_speedup != 0 || !o.vocabulary.empty(), ErrorCode::kUsage,
-              "what is to go? Give --keep heads=0.5,ffn=0.4, --target-speedup 2 or --vocabulary TEXT");
-  CLOZE_CHECK(o.keep.empty() || o.target_speedup == 0, ErrorCode::kUsage,
-              "--keep and --target-speedup exclude each other");
+  const auto goals = static_cast<int>(!o.keep.empty()) + static_cast<int>(o.target_speedup != 0) +
+                     static_cast<int>(!o.target_latency.empty()) + static_cast<int>(!o.target_size.empty());
+  CLOZE_CHECK(goals > 0 || !o.vocabulary.empty(), ErrorCode::kUsage,
+              "what is to go? Give --keep heads=0.5,ffn=0.4, --target-speedup 2, --target-latency 8ms, --target-size "
+              "20MB or --vocabulary TEXT");
+  CLOZE_CHECK(goals <= 1, ErrorCode::kUsage,
+              "--keep, --target-speedup, --target-latency and --target-size exclude each other");
   CLOZE_CHECK(o.target_speedup == 0 || (o.target_speedup > 1 && o.target_speedup < 1e6), ErrorCode::kUsage,
               "--target-speedup must be above 1, got {}", o.target_speedup);
   CLOZE_CHECK(o.importance.empty() || o.importance == "magnitude" || !o.data.empty(), ErrorCode::kUsage,
               "--importance {} reads gradients: give labelled rows with --data", o.importance);
+  CLOZE_CHECK(o.recover_epochs >= 0 && o.recover_rate >= 0 && o.max_length >= 0, ErrorCode::kUsage,
+              "--recover, --recover-rate and --max-length must not be negative");
+  CLOZE_CHECK(o.recover_epochs == 0 || !o.data.empty(), ErrorCode::kUsage,
+              "--recover trains again: give labelled rows with --data");
+  CLOZE_CHECK(o.recover_epochs > 0 || !o.gradual, ErrorCode::kUsage,
+              "--gradual trains between the rounds: give epochs with --recover");
+  CLOZE_CHECK(o.max_drop < 0 || !o.dev.empty(), ErrorCode::kUsage, "--max-drop wants rows to judge by: give --dev");
   CLOZE_CHECK(o.rows >= 1 && o.rounds >= 1 && o.rounds <= 100 && o.min_count >= 1 && o.latency.batch >= 1 &&
                   o.latency.length >= 1 && o.latency.multiple >= 1 && o.latency.batch <= 4096 &&
                   o.latency.multiple <= 65536,
@@ -48,6 +67,21 @@ void check(const Options& o) {
               "--rows, --rounds (100 at most), --min-count, --batch, --length and --multiple must be at least 1");
   CLOZE_CHECK(!std::filesystem::exists(o.output), ErrorCode::kUsage,
               "--output {} is there already; give a new folder, or remove it", o.output);
+}
+
+/// "8ms" as 8e-3 and the like. Errors: kUsage.
+double parse_quantity(const std::string& text, const char* option,
+                      std::initializer_list<std::pair<const char*, double>> units) {
+  double number = 0;
+  const char *begin = text.data(), *end = begin + text.size();
+  const auto [rest, error] = std::from_chars(begin, end, number);
+  std::string known;
+  for (const auto& [unit, factor] : units) {
+    if (error == std::errc() && number > 0 && std::isfinite(number) && std::string_view(rest, end) == unit)
+      return number * factor;
+    known += (known.empty() ? "" : ", ") + std::string(unit);
+  }
+  fail(ErrorCode::kUsage, "{} takes a number above 0 with its unit ({}), got \"{}\"", option, known, text);
 }
 
 /// From the gradients of the loss of the model in `folder` on labelled rows.
@@ -96,20 +130,50 @@ Importance by_magnitude(const Path& folder, const BertConfig& config) {
   return magnitude_importance(parameters, config);
 }
 
-/// Heads and neurons in all.
-std::pair<double, double> units_of(const BertConfig& config) {
-  double heads = 0, neurons = 0;
-  for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
-    heads += static_cast<double>(config.layer(i).heads);
-    neurons += static_cast<double>(config.layer(i).feed_forward);
+PruneGoal goal_of(const Options& o, const BertConfig& config, int64_t rounds) {
+  PruneGoal goal{PruneGoal::Of::kShares, o.keep.empty() ? KeepShares{} : parse_keep(o.keep), 1, rounds, o.latency};
+  if (o.target_speedup != 0) {
+    goal.of = PruneGoal::Of::kSeconds;
+    goal.factor = o.target_speedup;
+  } else if (!o.target_latency.empty()) {
+    const double wanted = parse_quantity(o.target_latency, "--target-latency", {{"ms", 1e-3}, {"s", 1}, {"us", 1e-6}});
+    constexpr int64_t kRuns = 9;
+    const double now = measure_side_by_side(config, config, o.latency, kRuns).first;
+    goal.of = PruneGoal::Of::kSeconds;
+    goal.factor = now / wanted;
+    say(fmt::format("{} x {} tokens take {:.2f} ms now; {:.2f} ms are asked for", o.latency.batch, o.latency.length,
+                    1e3 * now, 1e3 * wanted));
+  } else if (!o.target_size.empty()) {
+    const double wanted = parse_quantity(o.target_size, "--target-size", {{"MB", 1e6}, {"kB", 1e3}, {"GB", 1e9}});
+    goal.of = PruneGoal::Of::kBytes;
+    goal.factor = static_cast<double>(model_size(o.model).bytes) / wanted;
   }
-  return {heads, neurons};
+  CLOZE_CHECK(goal.of == PruneGoal::Of::kShares || goal.factor > 1, ErrorCode::kUsage,
+              "{}: the model is there already, nothing needs to go",
+              o.target_size.empty() ? "--target-latency " + o.target_latency : "--target-size " + o.target_size);
+  return goal;
 }
 
-/// Takes heads and neurons out, in rounds: what the rest is worth changes with what goes, so the last head of all looks
-/// as cheap as the first until it is asked again. `folder` gets the model of each round in a folder of its own; the
-/// last one's path is returned.
-Path prune_in_rounds(const Options& o, const BertConfig& config, const Path& folder) {
+/// Trains the model of folder `from` again, into `to`.
+void train_again(const Options& o, const Path& from, const Path& to, const std::string& round) {
+  say(fmt::format("training again on {}{}", o.data, round));
+  RecoverOptions options;
+  options.program = own_program().string();
+  options.task = task_of(ModelFiles::open(from), "").name;
+  options.data = o.data;
+  options.teacher = o.model;
+  options.table = o.table.arguments();
+  options.epochs = o.recover_epochs;
+  options.rate = o.recover_rate;
+  options.max_length = o.max_length;
+  options.seed = o.seed;
+  options.threads = o.threads.threads;
+  const TemporaryFolder scratch;
+  recover(from, to, options, scratch.path() / "log");
+}
+
+/// Takes heads and neurons out; gives the folder of what came of it, in `folder` or the model's own.
+Path prune(const Options& o, const BertConfig& config, const Path& folder) {
   const Criterion criterion = parse_criterion(!o.importance.empty() ? o.importance
                                               : o.data.empty()      ? "magnitude"
                                                                     : "fisher");
@@ -118,60 +182,34 @@ Path prune_in_rounds(const Options& o, const BertConfig& config, const Path& fol
   if (o.data.empty())
     say("note: without --data what goes is chosen by the size of its weights alone, which knows nothing of the task: "
         "expect to lose more accuracy than with labelled rows");
-  const KeepShares shares = o.keep.empty() ? KeepShares{} : parse_keep(o.keep);
-  LatencyTable table;
-  if (o.target_speedup != 0) {
-    say("timing layers of all widths on this machine");
-    table = measure_latency(config, o.latency);
-    const double most = most_speedup(config, table);
-    CLOZE_CHECK(most >= o.target_speedup, ErrorCode::kValue,
-                "--target-speedup {}: without any head and neuron the encoder would be {:.2f} times as fast, which is "
-                "the most that is possible",
-                o.target_speedup, most);
-  }
-  const int64_t rounds = reads ? o.rounds : 1;
-  Path model = o.model;
-  if (shares.layers < 1) {  // first: the other shares are of the layers that stay
-    const Importance any = by_magnitude(model, config);
-    write_pruned(model, folder / "layers", keep_shares(any, config, {.layers = shares.layers}, 1), {});
-    model = folder / "layers";
-  }
-  const auto [all_heads, all_neurons] = units_of(load_config(ModelFiles::open(model)));
-  double reached = 1;
-  constexpr int64_t kTries = 4, kRuns = 5;
-  for (int64_t round = 1; round <= rounds + kTries; ++round) {
-    const BertConfig now = load_config(ModelFiles::open(model));
-    const double part = std::min(1.0, static_cast<double>(round) / static_cast<double>(rounds));
-    const std::string name = rounds > 1 ? fmt::format(", round {} of {}", std::min(round, rounds), rounds) : "";
-    const Importance importance = reads ? from_rows(o, model, now, criterion, name) : by_magnitude(model, now);
-    Structure keep;
-    if (o.target_speedup != 0) {
-      // By the clock, not by the table's sum: where the whole is slower than that thinks, more is asked for.
-      double factor = std::max(1.005, std::pow(o.target_speedup, part) / reached);
-      if (round > 1) factor = std::min(factor, most_speedup(now, table));
-      keep = keep_for_speed(importance, now, table, factor);
-    } else {
-      const auto [heads, neurons] = units_of(now);
-      const auto share = [&](double wanted, double all, double left) {
-        return left == 0 ? 1 : std::min(1.0, std::pow(wanted, part) * all / left);
-      };
-      const KeepShares own{share(shares.heads, all_heads, heads), share(shares.ffn, all_neurons, neurons), 1};
-      keep = keep_shares(importance, now, own, part < 1 ? 1 : o.latency.multiple);
-    }
-    const Path next = folder / fmt::format("round-{}", round);
-    write_pruned(model, next, keep, {});
-    if (model != o.model) std::filesystem::remove_all(model);
-    model = next;
-    if (o.target_speedup == 0 && round == rounds) break;
-    if (o.target_speedup == 0) continue;
-    const auto [before, after] = measure_side_by_side(config, load_config(ModelFiles::open(model)), o.latency, kRuns);
-    reached = before / after;
-    if (round >= rounds && reached >= o.target_speedup) break;
-    if (most_speedup(load_config(ModelFiles::open(model)), table) <= 1) break;  // nothing is left to go
-  }
-  if (o.target_speedup != 0 && reached < o.target_speedup)
-    say(fmt::format("note: {:.2f} times as fast is what came of it on the clock, not {}", reached, o.target_speedup));
-  return model;
+  const bool gradual = o.gradual || (o.max_drop >= 0 && o.recover_epochs > 0);
+  const PruneGoal goal = goal_of(o, config, reads || gradual || o.max_drop >= 0 ? o.rounds : 1);
+  const double whole = o.max_drop < 0 ? 0 : judge(o.model, "", o.dev, o.table.resolve()).headline().second;
+  PruneWork work;
+  work.folder = folder;
+  work.say = [](const std::string& line) { say(line); };
+  work.weigh = [&](const Path& model, const BertConfig& now, const std::string& round) {
+    return reads ? from_rows(o, model, now, criterion, round) : by_magnitude(model, now);
+  };
+  if (gradual)
+    work.recover = [&](const Path& model, int64_t round) {
+      Path trained = folder / fmt::format("trained-{}", round);
+      train_again(o, model, trained, fmt::format(", round {}", round));
+      return trained;
+    };
+  if (o.max_drop >= 0)
+    work.within = [&](const Path& model) {
+      const auto& [name, value] = judge(model, "", o.dev, o.table.resolve()).headline();
+      const bool fits = 100 * (whole - value) <= o.max_drop + 1e-9;
+      say(fmt::format(
+          "{} {:.4f} -> {:.4f}{}", name, whole, value,
+          fits ? "" : fmt::format(": more than {} points are lost; the model before it stays", o.max_drop)));
+      return fits;
+    };
+  const Path pruned = prune_in_rounds(o.model, goal, work);
+  if (o.recover_epochs == 0 || gradual) return pruned;
+  train_again(o, pruned, folder / "trained", "");
+  return folder / "trained";
 }
 
 std::string shape_text(const BertConfig& config) {
@@ -181,20 +219,8 @@ std::string shape_text(const BertConfig& config) {
   return text;
 }
 
-double file_megabytes(const Path& folder) {
-  double bytes = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(folder))
-    if (entry.path().extension() == ".safetensors") bytes += static_cast<double>(entry.file_size());
-  return bytes / 1e6;
-}
-
 void say_metrics(const Options& o, const Path& folder, const char* name, JsonLine& line) {
-  const auto predictor = load_predictor(ModelFiles::open(folder), "", {});
-  ExampleOptions options = o.table.resolve();
-  require_columns(predictor->evaluation_columns(), options);
-  const Examples rows = read_all(o.dev, options);
-  CLOZE_CHECK(!rows.rows.empty(), ErrorCode::kValue, "{}: there are no rows", o.dev);
-  const Evaluation found = predictor->evaluate(rows.rows, o.dev);
+  const Judgement found = judge(folder, "", o.dev, o.table.resolve());
   std::string shown;
   line.key(name).begin_object();
   for (const auto& [metric, value] : found.metrics) line.member(metric, value);
@@ -207,17 +233,11 @@ void say_metrics(const Options& o, const Path& folder, const char* name, JsonLin
 void run(const Options& o) {
   check(o);
   o.threads.apply();
-  const ModelFiles files = ModelFiles::open(o.model);
-  const BertConfig config = load_config(files);
-  CLOZE_CHECK(
-      !is_frozen_classifier(config), ErrorCode::kUnsupported,
-      "{} is a classifier on a frozen encoder, which knows the vectors of the whole encoder: prune the encoder, "
-      "then fit the classifier again",
-      o.model);
+  const BertConfig config = load_config(ModelFiles::open(o.model));
+  refuse_frozen_classifier(config, o.model);
   AtomicFolder folder(o.output);
   const Path rounds = folder.path() / "rounds";
-  const bool cut = !o.keep.empty() || o.target_speedup != 0;
-  const Path model = cut ? prune_in_rounds(o, config, rounds) : Path(o.model);
+  const Path model = o.cuts() ? prune(o, config, rounds) : Path(o.model);
   std::vector<int32_t> pieces;
   if (!o.vocabulary.empty()) {
     const Tokenizer tokenizer = Tokenizer::load(o.model);
@@ -233,7 +253,8 @@ void run(const Options& o) {
   const BertConfig pruned = load_config(ModelFiles::open(folder.path()));
   constexpr int64_t kRuns = 9;
   const auto [before, after] = measure_side_by_side(config, pruned, o.latency, kRuns);
-  const double old_size = file_megabytes(o.model), new_size = file_megabytes(folder.path());
+  const double old_size = static_cast<double>(model_size(o.model).bytes) / 1e6,
+               new_size = static_cast<double>(model_size(folder.path()).bytes) / 1e6;
   const double old_count = config.parameter_elements(), new_count = pruned.parameter_elements();
   say(fmt::format("heads/neurons by layer: {} -> {}", shape_text(config), shape_text(pruned)));
   say(fmt::format(
@@ -250,9 +271,10 @@ void run(const Options& o) {
     say_metrics(o, folder.path(), "after", line);
   }
   folder.commit();
-  say(fmt::format(
-      "done: the pruned model is in {}{}", o.output,
-      cut ? "; fine-tune it again to recover what it lost: cloze finetune --model " + o.output + " …" : ""));
+  say(fmt::format("done: the pruned model is in {}{}", o.output,
+                  o.cuts() && o.recover_epochs == 0
+                      ? "; fine-tune it again to recover what it lost: cloze finetune --model " + o.output + " …"
+                      : ""));
   write_out(line.end_object().take() + "\n");
   flush_out();
 }
@@ -266,6 +288,9 @@ std::function<void()> setup_prune(CLI::App& app) {
   app.add_option("--keep", options->keep, "shares that stay: heads=0.5,ffn=0.4,layers=0.5, any of them");
   app.add_option("--target-speedup", options->target_speedup,
                  "take out what costs least until the encoder is so many times as fast on this machine");
+  app.add_option("--target-latency", options->target_latency,
+                 "the same until --batch rows of --length tokens take so long, e.g. 8ms");
+  app.add_option("--target-size", options->target_size, "the same until the weights take so much, e.g. 20MB");
   app.add_option("--vocabulary", options->vocabulary,
                  "texts: pieces of the vocabulary that they never need go, with their embeddings");
   app.add_option("--min-count", options->min_count, "with --vocabulary: how often a piece must be needed")
@@ -277,6 +302,18 @@ std::function<void()> setup_prune(CLI::App& app) {
   app.add_option("--rounds", options->rounds, "gradients are read anew so many times, as the model shrinks")
       ->capture_default_str();
   app.add_option("--dev", options->dev, "labelled rows to measure both models on");
+  app.add_option("--recover", options->recover_epochs,
+                 "train again on --data for so many epochs, with the whole model as teacher")
+      ->capture_default_str();
+  app.add_option("--recover-rate", options->recover_rate,
+                 "learning rate of --recover; 0: 5e-5 x 256 / hidden width, at most 1e-4")
+      ->capture_default_str();
+  app.add_flag("--gradual", options->gradual, "with --recover: train again after each round, not once at the end");
+  app.add_option("--max-drop", options->max_drop,
+                 "stop at the last round that loses at most so many points of 100 on --dev; with --recover each round "
+                 "is trained again first");
+  app.add_option("--max-length", options->max_length, "tokens a row when training again; 0: what the model takes")
+      ->capture_default_str();
   app.add_option("--multiple", options->latency.multiple, "neurons a layer keeps are a multiple of it")
       ->capture_default_str();
   app.add_option("--batch", options->latency.batch, "rows a pass, for timing")->capture_default_str();

@@ -7,12 +7,10 @@
 #include <optional>
 
 #include "cloze/base/error.h"
-#include "cloze/io/bert_names.h"
+#include "cloze/compress/tensor_names.h"
 
 namespace cloze {
 namespace {
-
-constexpr std::string_view kLayer = "bert.encoder.layer.";
 
 std::vector<int64_t> numbers_to(int64_t end) {
   std::vector<int64_t> numbers(static_cast<size_t>(end));
@@ -43,21 +41,6 @@ Tensor pick_rows(const Tensor& x, const std::vector<int64_t>& groups, int64_t wi
       .reshape({static_cast<int64_t>(groups.size()) * width, K});
 }
 
-/// A tensor of an encoder layer: which layer, and the rest of its name.
-struct LayerName {
-  int64_t layer;
-  std::string rest;
-};
-std::optional<LayerName> layer_name(const std::string& name) {
-  if (!name.starts_with(kLayer)) return std::nullopt;
-  const size_t dot = name.find('.', kLayer.size());
-  if (dot == std::string::npos) return std::nullopt;
-  const std::string digits = name.substr(kLayer.size(), dot - kLayer.size());
-  if (digits.empty() || digits.size() > 9 || !std::ranges::all_of(digits, [](char c) { return c >= '0' && c <= '9'; }))
-    return std::nullopt;
-  return LayerName{std::stoll(digits), name.substr(dot + 1)};
-}
-
 /// Which groups a tensor of a layer is made of: rows or columns, of heads or of neurons.
 struct Cut {
   bool heads, columns;
@@ -77,15 +60,6 @@ Tensor stored(Weights& weights, const std::string& name) {
   CLOZE_CHECK(found.has_value(), ErrorCode::kNotFound, "{}: there is no tensor {}", weights.source().string(), name);
   const DType type = weights.stored_type(name);
   return found->dtype() == DType::kF32 && type != DType::kF32 ? to_half(*found, type) : *found;
-}
-
-/// Canonical names in the files' order, without what is redundant.
-std::vector<std::string> canonical_names(const Weights& weights) {
-  std::vector<std::string> names;
-  for (const std::string& name : weights.names())
-    if (std::string canonical = canonical_bert_name(name); !is_redundant_bert_name(canonical))
-      names.push_back(std::move(canonical));
-  return names;
 }
 
 /// Files are not to be trusted: what follows copies bytes by these shapes.
@@ -152,7 +126,7 @@ std::vector<NamedTensor> prune_tensors(Weights& weights, const BertConfig& confi
     }
     const auto at = place.find(layer->layer);
     if (at == place.end()) continue;
-    const std::string renamed = fmt::format("{}{}.{}", kLayer, at->second, layer->rest);
+    const std::string renamed = layer_tensor(at->second, layer->rest);
     const Tensor x = stored(weights, name);
     const std::optional<Cut> cut = cut_of(layer->rest);
     if (!cut) {
@@ -220,7 +194,7 @@ std::vector<NamedTensor> dense_tensors(Weights& weights, const BertConfig& prune
   const DType type = weights.stored_type("bert.embeddings.word_embeddings.weight");
   for (int64_t i = 0; i < static_cast<int64_t>(pruned.layers.size()); ++i) {
     const auto add = [&](const std::string& rest, const Shape& shape) {
-      std::string name = fmt::format("{}{}.{}", kLayer, i, rest);
+      std::string name = layer_tensor(i, rest);
       if (!there.contains(name)) tensors.push_back({std::move(name), Tensor::zeros(shape, type)});
     };
     for (const char* part : {"query", "key", "value"}) {

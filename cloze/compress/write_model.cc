@@ -9,8 +9,9 @@ namespace {
 
 constexpr std::string_view kRewritten[] = {ModelFiles::kConfig, ModelFiles::kWeights, ModelFiles::kWeightsIndex};
 
-/// Copies what is not rewritten; shards of weights neither.
-void copy_rest(const Weights& weights, const Path& from, const Path& to) {
+}  // namespace
+
+void copy_model_rest(const Weights& weights, const Path& from, const Path& to) {
   std::vector<std::string> shards;
   for (const std::string& name : weights.names()) {
     std::string shard = weights.file_of(name).filename().string();
@@ -21,19 +22,21 @@ void copy_rest(const Weights& weights, const Path& from, const Path& to) {
   copy_model_files(from, to, without);
 }
 
-}  // namespace
+void refuse_frozen_classifier(const BertConfig& config, const Path& folder) {
+  CLOZE_CHECK(
+      !is_frozen_classifier(config), ErrorCode::kUnsupported,
+      "{} is a classifier on a frozen encoder, which knows the vectors of the whole encoder: compress the encoder, "
+      "then fit the classifier again",
+      folder.string());
+}
 
 void write_pruned(const Path& from, const Path& to, const Structure& keep, std::span<const int32_t> pieces) {
   const BertConfig config = load_config(ModelFiles::open(from));
-  CLOZE_CHECK(
-      !is_frozen_classifier(config), ErrorCode::kUnsupported,
-      "{} is a classifier on a frozen encoder, which knows the vectors of the whole encoder: prune the encoder, "
-      "then fit the classifier again",
-      from.string());
+  refuse_frozen_classifier(config, from);
   Weights weights(from);
   BertConfig pruned = pruned_config(config, keep);
   std::vector<NamedTensor> tensors = prune_tensors(weights, config, keep);
-  copy_rest(weights, from, to);
+  copy_model_rest(weights, from, to);
   if (!pieces.empty()) {
     const Tokenizer tokenizer = prune_vocabulary(Tokenizer::load(from), pieces);
     prune_rows(tensors, pieces);
@@ -50,7 +53,7 @@ void write_dense(const Path& from, const Path& to) {
   const BertConfig config = load_config(ModelFiles::open(from));
   Weights weights(from);
   const std::vector<NamedTensor> tensors = dense_tensors(weights, config);
-  copy_rest(weights, from, to);
+  copy_model_rest(weights, from, to);
   const ModelFiles files = ModelFiles::create(to);
   files.write_json(ModelFiles::kConfig, dense_config(config).to_json());
   write_safetensors(files.path(ModelFiles::kWeights), tensors);

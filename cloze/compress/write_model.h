@@ -13,6 +13,11 @@ namespace cloze {
 /// prune_vocabulary; kUnsupported for a frozen classifier, which knows the vectors of its whole encoder.
 void write_pruned(const Path& from, const Path& to, const Structure& keep, std::span<const int32_t> pieces);
 
+/// Copies what stands in the model's folder but its weights and config.json.
+void copy_model_rest(const Weights& weights, const Path& from, const Path& to);
+/// Errors: kUnsupported for a classifier on a frozen encoder, which knows the vectors of its whole encoder.
+void refuse_frozen_classifier(const BertConfig& config, const Path& folder);
+
 /// Writes the model with zeros where something was taken out of its layers: an ordinary one. Errors: those of
 /// dense_tensors.
 void write_dense(const Path& from, const Path& to);

@@ -11,7 +11,8 @@ namespace {
 
 std::optional<DType> known_dtype(std::string_view name) {
   for (const DType dtype :
-       {DType::kF32, DType::kF64, DType::kF16, DType::kBF16, DType::kI32, DType::kI64, DType::kU8, DType::kBool}) {
+       {DType::kF32, DType::kF64, DType::kF16, DType::kBF16, DType::kI32, DType::kI64, DType::kI8, DType::kU8,
+        DType::kBool}) {
     if (name == dtype_name(dtype)) return dtype;
   }
   return std::nullopt;
@@ -80,7 +81,7 @@ const StoredTensor* SafetensorsFile::find(std::string_view name) const {
 Tensor SafetensorsFile::tensor(const StoredTensor& stored) const {
   const std::optional<DType> dtype = known_dtype(stored.dtype);
   CLOZE_CHECK(dtype.has_value(), ErrorCode::kUnsupported,
-              "{}: tensor {} has dtype {}, which Cloze cannot use; it knows F32 F64 F16 BF16 I32 I64 U8 BOOL",
+              "{}: tensor {} has dtype {}, which Cloze cannot use; it knows F32 F64 F16 BF16 I32 I64 I8 U8 BOOL",
               path().string(), quote_name(stored.name), stored.dtype);
   CLOZE_CHECK(stored.shape.size() <= Shape::kMaxRank, ErrorCode::kUnsupported,
               "{}: tensor {} has {} dimensions; Cloze uses at most {}", path().string(), quote_name(stored.name),

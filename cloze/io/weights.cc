@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <unordered_set>
 
 #include "cloze/base/error.h"
@@ -38,21 +39,37 @@ bool is_foreign_checkpoint(std::string_view name) {
        looked, shorten_names(foreign));
 }
 
+/// [M,K] I8 times its scales.
+Tensor expand(const StoredInt8& stored) {
+  const int64_t M = stored.values.shape()[0], K = stored.values.shape()[1];
+  const Tensor floats(stored.values.shape(), DType::kF32);
+  for (int64_t m = 0; m < M; ++m) {
+    const float scale = stored.scales.data<float>()[m];
+    const int8_t* from = stored.values.data<int8_t>() + m * K;
+    float* to = floats.data<float>() + m * K;
+    for (int64_t k = 0; k < K; ++k) to[k] = scale * static_cast<float>(from[k]);
+  }
+  return floats;
+}
+
 }  // namespace
 
 Weights::Weights(const Path& dir) {
   std::error_code error;
   if (dir.extension() == ".safetensors" && std::filesystem::is_regular_file(dir, error)) {
     open_file(dir);
+    pair_scales();
     return;
   }
   const ModelFiles files = ModelFiles::open(dir);
   if (files.has(ModelFiles::kWeights)) {
     open_file(files.path(ModelFiles::kWeights));
+    pair_scales();
     return;
   }
   if (!files.has(ModelFiles::kWeightsIndex)) fail_without_weights(files);
   open_shards(dir);
+  pair_scales();
 }
 
 void Weights::open_file(const Path& path) {
@@ -103,6 +120,23 @@ const Weights::Entry* Weights::lookup(std::string_view name) const {
   return it == by_canonical_.end() ? nullptr : &entries_[it->second];
 }
 
+const Weights::Entry* Weights::scales_of(const Entry& entry) const {
+  if (entry.stored->dtype != "I8" || !entry.canonical.ends_with(".weight")) return nullptr;
+  const auto it = by_canonical_.find(entry.canonical + "_scale");
+  return it == by_canonical_.end() ? nullptr : &entries_[it->second];
+}
+
+void Weights::pair_scales() {
+  for (const Entry& entry : entries_)
+    if (const Entry* scales = scales_of(entry); scales != nullptr)
+      entries_[static_cast<size_t>(scales - entries_.data())].scales = true;
+}
+
+bool Weights::is_int8(std::string_view name) const {
+  const Entry* entry = lookup(name);
+  return entry != nullptr && scales_of(*entry) != nullptr;
+}
+
 const Path& Weights::file_of(std::string_view name) const {
   const Entry* entry = lookup(name);
   return entry == nullptr ? source_ : files_[entry->file].path();
@@ -126,31 +160,68 @@ std::optional<Shape> Weights::shape_of(std::string_view name) const {
 
 std::vector<std::string> Weights::names() const {
   std::vector<std::string> names;
-  for (const Entry& entry : entries_) names.push_back(entry.stored->name);
+  for (const Entry& entry : entries_)
+    if (!entry.scales) names.push_back(entry.stored->name);
   return names;
 }
 
 std::optional<Tensor> Weights::find(std::string_view name) {
   const Entry* entry = lookup(name);
   if (entry == nullptr) return std::nullopt;
+  if (scales_of(*entry) != nullptr) return expand(read_int8(*entry));
   const Tensor tensor = files_[entry->file].tensor(*entry->stored);
-  entries_[static_cast<size_t>(entry - entries_.data())].read = true;
+  mark_read(*entry);
   return is_float(tensor.dtype()) ? to_float(tensor, DType::kF32) : tensor;
 }
 
-Tensor Weights::get(std::string_view name, const Shape& shape) {
+const Weights::Entry& Weights::require(std::string_view name, const Shape& shape) const {
   const Entry* entry = lookup(name);
   CLOZE_CHECK(entry != nullptr, ErrorCode::kNotFound, "{}: no tensor {} (expected shape {}) among its {}",
               source_.string(), quote_name(name), shape, entries_.size());
-  const std::string where =
-      fmt::format("{}: tensor {}", files_[entry->file].path().string(), quote_name(entry->stored->name));
   const std::vector<int64_t>& dims = entry->stored->shape;
-  CLOZE_CHECK(std::ranges::equal(dims, shape.dims()), ErrorCode::kShape, "{} has shape [{}], expected {}", where,
-              fmt::join(dims, ", "), shape);
+  CLOZE_CHECK(std::ranges::equal(dims, shape.dims()), ErrorCode::kShape, "{}: tensor {} has shape [{}], expected {}",
+              files_[entry->file].path().string(), quote_name(entry->stored->name), fmt::join(dims, ", "), shape);
+  return *entry;
+}
+
+Tensor Weights::get(std::string_view name, const Shape& shape) {
+  const Entry& entry = require(name, shape);
   const Tensor tensor = *find(name);
   CLOZE_CHECK(tensor.dtype() == DType::kF32, ErrorCode::kUnsupported,
-              "{} has dtype {}, expected floats (F32 F64 F16 BF16)", where, entry->stored->dtype);
+              "{}: tensor {} has dtype {}, expected floats (F32 F64 F16 BF16), or I8 with {}",
+              files_[entry.file].path().string(), quote_name(entry.stored->name), entry.stored->dtype,
+              quote_name(entry.stored->name + "_scale"));
   return tensor;
+}
+
+StoredInt8 Weights::get_int8(std::string_view name, const Shape& shape) {
+  const Entry& entry = require(name, shape);
+  CLOZE_CHECK(scales_of(entry) != nullptr, ErrorCode::kUnsupported, "{}: tensor {} is no weight of 8 bits",
+              files_[entry.file].path().string(), quote_name(entry.stored->name));
+  return read_int8(entry);
+}
+
+StoredInt8 Weights::read_int8(const Entry& entry) {
+  const Entry& scales = *scales_of(entry);
+  const std::vector<int64_t>&dims = entry.stored->shape, &of_scales = scales.stored->shape;
+  const std::string where =
+      fmt::format("{}: tensor {}", files_[scales.file].path().string(), quote_name(scales.stored->name));
+  CLOZE_CHECK(dims.size() == 2, ErrorCode::kUnsupported, "{} belongs to one of shape [{}]; 8 bits are for [M,K] alone",
+              where, fmt::join(dims, ", "));
+  CLOZE_CHECK(!of_scales.empty() && of_scales[0] == dims[0] &&
+                  (of_scales.size() == 1 || (of_scales.size() == 2 && of_scales[1] == 1)),
+              ErrorCode::kShape, "{} has shape [{}], expected [{}, 1]: one for each row", where,
+              fmt::join(of_scales, ", "), dims[0]);
+  const Tensor stored = files_[scales.file].tensor(*scales.stored);
+  CLOZE_CHECK(is_float(stored.dtype()), ErrorCode::kUnsupported, "{} has dtype {}, expected floats", where,
+              scales.stored->dtype);
+  StoredInt8 result{files_[entry.file].tensor(*entry.stored), to_float(stored, DType::kF32).reshape({dims[0]})};
+  for (const float scale : result.scales.values<float>())
+    CLOZE_CHECK(std::isfinite(scale) && scale >= 0, ErrorCode::kValue, "{} holds {}; a scale is a number of at least 0",
+                where, scale);
+  mark_read(entry);
+  mark_read(scales);
+  return result;
 }
 
 LoadReport Weights::report() const {

@@ -13,6 +13,13 @@
 
 namespace cloze {
 
+/// A weight of 8 bits: "X.weight" I8 [M,K] with "X.weight_scale" of floats, [M,1] or [M]; its values are scale[m]
+/// q[m,k].
+struct StoredInt8 {
+  Tensor values;  ///< [M,K] I8, as mapped
+  Tensor scales;  ///< [M] F32, finite, not negative
+};
+
 /// Every `name` here may be spelled as canonical_bert_name() allows; it finds the tensor of the same canonical name.
 /// Not thread-safe: it keeps track of what was read.
 class Weights {
@@ -32,6 +39,9 @@ class Weights {
   /// How the file has it: kF32, or a half-width float (kF16, kBF16), in which it can be written again without loss.
   /// kF32 for any other type, and where there is none of that name.
   DType stored_type(std::string_view name) const;
+  /// Whether it is a weight of 8 bits, which find() and get() give as floats. Its scales are no tensor of their own
+  /// then.
+  bool is_int8(std::string_view name) const;
   /// All names as they stand in the files, in their order.
   std::vector<std::string> names() const;
 
@@ -40,6 +50,8 @@ class Weights {
   std::optional<Tensor> find(std::string_view name);
   /// The tensor, f32. Errors: kNotFound, kShape, kUnsupported (integers); they name file, tensor and both shapes.
   Tensor get(std::string_view name, const Shape& shape);
+  /// A weight of 8 bits as it is. Errors: as get(); kUnsupported for anything else; kShape and kValue of its scales.
+  StoredInt8 get_int8(std::string_view name, const Shape& shape);
 
   /// What was not asked for so far, as named in the files; without, and only, the redundant names.
   std::vector<std::string> unused() const { return report().unused; }
@@ -53,11 +65,18 @@ class Weights {
     const StoredTensor* stored;
     std::string canonical;
     bool read;
+    bool scales = false;  ///< of another tensor
   };
   void open_file(const Path& path);
   void open_shards(const Path& dir);
   void add(size_t file, const StoredTensor& stored);
   const Entry* lookup(std::string_view name) const;
+  /// The scales of a weight of 8 bits; nullptr for anything else.
+  const Entry* scales_of(const Entry& entry) const;
+  void pair_scales();
+  const Entry& require(std::string_view name, const Shape& shape) const;
+  StoredInt8 read_int8(const Entry& entry);
+  void mark_read(const Entry& entry) { entries_[static_cast<size_t>(&entry - entries_.data())].read = true; }
 
   Path source_;
   std::vector<SafetensorsFile> files_;

@@ -39,6 +39,8 @@ class Bert {
   const BertConfig& config() const { return config_; }
   /// The word embeddings [V,H], to which the decoder of masked words is tied.
   const Var& word_embeddings() const { return embeddings_.word(); }
+  /// Before loading, for those who read word_embeddings(): 8 bits are not kept there.
+  void need_float_embeddings() { embeddings_.need_floats(); }
   bool has_pooler() const { return pooler_.has_value(); }
   void collect(ParameterList& list);
   /// Adapters on these linear layers of every encoder layer (EncoderLayer::adapter_targets), beside what collect()

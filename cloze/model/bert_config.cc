@@ -199,6 +199,7 @@ Json BertConfig::to_json() const {
   object.erase("id2label");
   object.erase("label2id");
   object.erase("cloze");
+  object.erase("quantization_config");  // what is written are floats, unless the writer says otherwise
   if (!labels.empty()) {
     Json id2label = Json::object(), label2id = Json::object();
     for (size_t i = 0; i < labels.size(); ++i) {

@@ -25,8 +25,8 @@ BertConfig load_config(const ModelFiles& files) {
               files.dir().string(), files.path("member-1").string());
   BertConfig config = BertConfig::from_json(files.read_json(), where);
   const uintmax_t bytes = weight_bytes(files);
-  // Two bytes a weight is the least that any format takes.
-  const double least = 2.0 * config.encoder_elements();
+  // A byte a weight is the least that any format takes.
+  const double least = config.encoder_elements();
   if (bytes == 0 || least <= static_cast<double>(bytes)) return config;
   const Weights weights{files.dir()};  // a file that is truncated, or no safetensors at all, says so itself
   fail(ErrorCode::kValue,
@@ -35,12 +35,18 @@ BertConfig load_config(const ModelFiles& files) {
 }
 
 LoadReport load_parameters(Weights& weights, const ParameterList& parameters, double initializer_range, uint64_t seed,
-                           const std::function<bool(const std::string& name)>& may_initialise) {
+                           const std::function<bool(const std::string& name)>& may_initialise, EightBits eight_bits) {
   std::vector<std::string> initialised;
   for (Parameter* parameter : parameters) {
     if (!weights.has(parameter->name) && may_initialise(parameter->name)) {
       parameter->initialize(seed, initializer_range);
       initialised.push_back(parameter->name);
+      continue;
+    }
+    if (eight_bits == EightBits::kKeep && parameter->runs_as_int8 && weights.is_int8(parameter->name)) {
+      const StoredInt8 stored = weights.get_int8(parameter->name, parameter->shape);
+      parameter->var = {};
+      parameter->int8 = std::make_shared<Int8Weight>(int8_weight(stored.values, stored.scales));
       continue;
     }
     Tensor value = weights.get(parameter->name, parameter->shape);
@@ -52,9 +58,22 @@ LoadReport load_parameters(Weights& weights, const ParameterList& parameters, do
   return report;
 }
 
+void append_int8(std::vector<NamedTensor>& tensors, const std::string& name, const Int8Weight& weight) {
+  tensors.push_back({name, weight.values});
+  tensors.push_back({name + "_scale", weight.scales.reshape({weight.scales.elements(), 1})});
+}
+
+void note_int8(Json& config) {
+  config["quantization_config"] = {{"quant_method", "cloze"}, {"bits", 8}};
+}
+
 void save_parameters(const ModelFiles& files, const ParameterList& parameters, DType dtype) {
   std::vector<NamedTensor> tensors;
   for (const Parameter* parameter : parameters) {
+    if (parameter->int8 != nullptr) {
+      append_int8(tensors, parameter->name, *parameter->int8);
+      continue;
+    }
     const Tensor& value = parameter->var.value();
     const bool halve = dtype != DType::kF32 && value.dtype() == DType::kF32;
     tensors.push_back({parameter->name, halve ? to_half(value, dtype) : value});

@@ -14,14 +14,25 @@ namespace cloze {
 /// file can hold is refused before anything is allocated. Errors: as BertConfig::from_json; kValue.
 BertConfig load_config(const ModelFiles& files);
 
+/// What becomes of weights of 8 bits: floats, or (for inference) 8 bits where their owner can run them so.
+enum class EightBits : uint8_t { kExpand, kKeep };
+
 /// Fills every parameter from the files; the values stay mapped where they are f32. A parameter that the files lack is
 /// initialised from (seed, its name) if `may_initialise(name)` says so, else it is an error.
 /// Errors: kNotFound, kShape, kUnsupported, kValue for NaN or infinite weights; each names the tensor and the file.
 LoadReport load_parameters(Weights& weights, const ParameterList& parameters, double initializer_range, uint64_t seed,
-                           const std::function<bool(const std::string& name)>& may_initialise);
+                           const std::function<bool(const std::string& name)>& may_initialise,
+                           EightBits eight_bits = EightBits::kExpand);
 
-/// Writes model.safetensors; F32 parameters as `dtype`, which is kF32 or a half-width float. Errors: kIo; those of
-/// to_half.
+/// Appends a weight of 8 bits and its scales (weights.h) to what write_safetensors() is to write.
+void append_int8(std::vector<NamedTensor>& tensors, const std::string& name, const Int8Weight& weight);
+
+/// Says in config.json {"quantization_config": {"quant_method": "cloze", "bits": 8}}: so that other readers, who would
+/// take the integers for weights, refuse.
+void note_int8(Json& config);
+
+/// Writes model.safetensors; F32 parameters as `dtype`, which is kF32 or a half-width float; 8 bits as they are.
+/// Errors: kIo; those of to_half.
 void save_parameters(const ModelFiles& files, const ParameterList& parameters, DType dtype = DType::kF32);
 
 }  // namespace cloze

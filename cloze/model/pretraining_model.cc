@@ -6,6 +6,7 @@ namespace cloze {
 
 PretrainingModel::PretrainingModel(const BertConfig& config, PretrainingHeads heads)
     : bert_(config, heads.next_sentence ? Pooler::kWith : Pooler::kWithout) {
+  bert_.need_float_embeddings();  // the decoder is tied to them
   if (heads.masked_words) words_.emplace(config);
   if (heads.next_sentence) sentences_.emplace(config);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace cloze {
 namespace {
@@ -19,6 +20,18 @@ Var group(const Var& x, const std::vector<const Linear*>& layers, const Prepared
   }
   if (changed) return linear_low_rank(x, weights, biases, changes, Activation::kNone, training);
   return linear_group(x, weights, biases, prepared, training);
+}
+
+/// One product of several layers of one input; in 8 bits where all of them are stored so.
+std::shared_ptr<PreparedWeight> prepare_group(const std::vector<const Linear*>& layers, Precision precision) {
+  if (std::ranges::all_of(layers, [](const Linear* layer) { return layer->int8() != nullptr; })) {
+    std::vector<const Int8Weight*> parts;
+    for (const Linear* layer : layers) parts.push_back(layer->int8());
+    return prepare_weight(join_int8(parts));
+  }
+  std::vector<Var> parts;
+  for (const Linear* layer : layers) parts.push_back(layer->floats());
+  return prepare_weight(joined_rows(parts), precision);
 }
 
 }  // namespace
@@ -39,7 +52,7 @@ void Linear::collect(ParameterList& list) {
 }
 
 void Linear::freeze(Precision precision) {
-  prepared_ = prepare_weight(weight_.var.value(), precision);
+  prepared_ = weight_.int8 != nullptr ? prepare_weight(*weight_.int8) : prepare_weight(weight_.var.value(), precision);
 }
 
 void Linear::add_adapter(const AdapterOptions& options) {
@@ -97,12 +110,25 @@ Embeddings::Embeddings(const std::string& name, int64_t vocabulary, int64_t posi
       position_{name + ".position_embeddings.weight", {positions, sizes.hidden}, Init::kNormal, Decay::kYes, {}},
       segment_{name + ".token_type_embeddings.weight", {segments, sizes.hidden}, Init::kNormal, Decay::kYes, {}},
       norm_(name + ".LayerNorm", sizes.hidden, sizes.eps),
-      dropout_(sizes.hidden_dropout) {}
+      dropout_(sizes.hidden_dropout) {
+  word_.runs_as_int8 = true;
+}
 
 Var Embeddings::forward(const RaggedBatch& batch, ForwardContext& context) const {
-  Var sum = embed(batch, word_.var, position_.var, segment_.var);  // [T,H]
+  Var sum = word_.int8 == nullptr ? embed(batch, word_.var, position_.var, segment_.var) : embed_int8(batch);  // [T,H]
   if (context.perturbation() != nullptr) sum = context.perturbation()->add_to(sum, batch.offsets);
   return dropout(norm_.forward(sum), context.next_dropout(dropout_));
+}
+
+Var Embeddings::embed_int8(const RaggedBatch& batch) const {
+  const auto ids = batch.ids.values<int32_t>();
+  for (const int32_t id : ids)
+    CLOZE_CHECK(id >= 0 && id < word_.shape[0], ErrorCode::kValue, "[embed] id {} is outside of a table of {} rows", id,
+                word_.shape[0]);
+  RaggedBatch own = batch;  // of the rows that it reads
+  own.ids = Tensor(batch.ids.shape(), DType::kI32);
+  std::iota(own.ids.data<int32_t>(), own.ids.data<int32_t>() + own.ids.elements(), 0);
+  return embed(own, Var(expand_int8_rows(*word_.int8, ids)), position_.var, segment_.var);
 }
 
 void Embeddings::collect(ParameterList& list) {
@@ -119,7 +145,9 @@ EncoderLayer::EncoderLayer(const std::string& name, const EncoderSizes& sizes)
       up_(name + ".intermediate.dense", sizes.hidden, sizes.feed_forward),
       down_(name + ".output.dense", sizes.feed_forward, sizes.hidden),
       attention_norm_(name + ".attention.output.LayerNorm", sizes.hidden, sizes.eps),
-      output_norm_(name + ".output.LayerNorm", sizes.hidden, sizes.eps) {}
+      output_norm_(name + ".output.LayerNorm", sizes.hidden, sizes.eps) {
+  for (Linear* layer : linears()) layer->allow_int8();
+}
 
 EncoderLayer::Dropouts EncoderLayer::next_dropouts(ForwardContext& context) const {
   const Dropout attention = context.next_dropout(sizes_.attention_dropout);
@@ -178,7 +206,7 @@ Var EncoderLayer::forward_at(const PickedRows& picked, const Var& x, const Tenso
 
 Var EncoderLayer::queries_and_keys(const Var& x) const {
   CLOZE_CHECK(attends(), ErrorCode::kInternal, "a layer without heads has no queries");
-  return linear_group(x, {query_.weight(), key_.weight()}, {query_.bias(), key_.bias()}, nullptr, Precision::kF32);
+  return linear_group(x, {query_.floats(), key_.floats()}, {query_.bias(), key_.bias()}, nullptr, Precision::kF32);
 }
 
 void EncoderLayer::collect(ParameterList& list) {
@@ -221,10 +249,10 @@ void EncoderLayer::freeze(Rows rows, Precision precision) {
     if (has(layer)) layer->freeze(precision);
   if (!attends()) return;
   if (rows == Rows::kAll) {
-    qkv_ = prepare_weight(joined_rows({query_.weight(), key_.weight(), value_.weight()}), precision);
+    qkv_ = prepare_group({&query_, &key_, &value_}, precision);
   } else {
     query_.freeze(precision);
-    kv_ = prepare_weight(joined_rows({key_.weight(), value_.weight()}), precision);
+    kv_ = prepare_group({&key_, &value_}, precision);
   }
 }
 

@@ -29,10 +29,16 @@ class Linear {
   Var forward(const Var& x, Activation activation = Activation::kNone, Precision training = Precision::kF32) const;
   void collect(ParameterList& list);
   void collect_bias(ParameterList& list) { list.push_back(&bias_); }
+  /// From now on freeze() works from weights that are stored in 8 bits too, if it is the only form that is needed.
+  void allow_int8() { weight_.runs_as_int8 = true; }
+  /// Null where the weight is floats.
+  const Int8Weight* int8() const { return weight_.int8.get(); }
   /// Makes the backend's own form of the weight, for inference. The weight must not change until thaw().
   void freeze(Precision precision = Precision::kF32);
   void thaw() { prepared_.reset(); }
+  /// Undefined where the weight is 8 bits alone.
   const Var& weight() const { return weight_.var; }
+  Var floats() const { return weight_.floats(); }
   const Var& bias() const { return bias_.var; }
 
   /// Adds a trained change of low rank to the weight (ops/low_rank.h): A [R,K] starts normal with deviation 1 /
@@ -85,8 +91,12 @@ class Embeddings {
   Var forward(const RaggedBatch& batch, ForwardContext& context) const;
   void collect(ParameterList& list);
   const Var& word() const { return word_.var; }
+  /// Refuses to keep the word embeddings in 8 bits, for those who read word().
+  void need_floats() { word_.runs_as_int8 = false; }
 
  private:
+  Var embed_int8(const RaggedBatch& batch) const;
+
   Parameter word_, position_, segment_;
   LayerNorm norm_;
   double dropout_;

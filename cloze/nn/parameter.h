@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "cloze/backend/int8.h"
 #include "cloze/ops/var.h"
 
 namespace cloze {
@@ -22,7 +24,13 @@ struct Parameter {
   Decay decay;
   Var var;              ///< undefined until initialize() or set()
   bool trained = true;  ///< false: frozen, a constant of the model
+  /// Whether its owner can do inference from `int8` alone.
+  bool runs_as_int8 = false;
+  /// What the checkpoint stores in 8 bits, where it is kept so: `var` is undefined then. Else null.
+  std::shared_ptr<const Int8Weight> int8 = nullptr;
 
+  /// `var`, or `int8` as floats, made anew at each call.
+  Var floats() const { return int8 != nullptr ? Var(expand_int8(*int8)) : var; }
   /// Gives it a value, which collects gradients if it is trained. Errors: kShape if the shape differs.
   void set(Tensor value);
   /// Freezes it or has it trained, with the value that it has.

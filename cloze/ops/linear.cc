@@ -10,7 +10,19 @@ std::unique_ptr<PreparedWeight> prepare_weight(const Tensor& weight, Precision p
   return backend().prepare(weight, precision);
 }
 
+std::unique_ptr<PreparedWeight> prepare_weight(const Int8Weight& weight) {
+  return backend().prepare(weight);
+}
+
 namespace {
+
+/// The shape [M,K] of a layer's weight. Where it is there in its prepared form alone, as inputs and bias have it.
+Shape weight_shape(const Var& x, const Var& weight, const Var& bias, const PreparedWeight* prepared) {
+  if (weight.defined()) return weight.value().shape();
+  CLOZE_CHECK(prepared != nullptr && bias.defined() && x.shape().rank() == 2, ErrorCode::kInternal,
+              "[linear] a weight that is stored in 8 bits must be prepared, and have a bias");
+  return {bias.shape()[0], x.shape()[1]};
+}
 
 Tensor defined_or_empty(const Var& var) {
   return var.defined() ? var.value() : Tensor();
@@ -42,17 +54,18 @@ Tensor join(const std::vector<Var>& parts) {
 // Backward: dpre = dy * activation'(pre); dx = dpre W; dW = dpre^T x; db = sum_T dpre.
 Var linear(const Var& x, const Var& weight, const Var& bias, Activation activation, const PreparedWeight* prepared,
            Precision training) {
-  const Shape &xs = x.value().shape(), &ws = weight.value().shape();
+  const Shape &xs = x.value().shape(), ws = weight_shape(x, weight, bias, prepared);
   CLOZE_CHECK(xs.rank() == 2 && ws.rank() == 2 && xs[1] == ws[1], ErrorCode::kShape,
               "[linear] x must be [T,K] and weight [M,K], got {} and {}", xs, ws);
   CLOZE_CHECK(!bias.defined() || bias.value().shape() == Shape({ws[0]}), ErrorCode::kShape,
               "[linear] bias must be [{}], got {}", ws[0], bias.value().shape());
   const bool record = will_record({&x, &weight, &bias});
+  CLOZE_CHECK(!record || weight.defined(), ErrorCode::kInternal, "[linear] no gradients through 8 bits");
   const DType dtype = x.value().dtype();
   const Shape out = {xs[0], ws[0]};
   const Tensor y(out, dtype), pre = record && activation != Activation::kNone ? Tensor(out, dtype) : Tensor();
   backend().linear({.x = x.value(),
-                    .weight = weight.value(),
+                    .weight = defined_or_empty(weight),
                     .bias = defined_or_empty(bias),
                     .activation = activation,
                     .prepared = record ? nullptr : prepared,
@@ -93,7 +106,7 @@ Var linear_group(const Var& x, const std::vector<Var>& weights, const std::vecto
   int64_t outputs = 0;
   bool record = will_record({&x});
   for (size_t i = 0; i < weights.size(); ++i) {
-    const Shape &ws = weights[i].value().shape(), &bs = biases[i].value().shape();
+    const Shape ws = weight_shape(x, weights[i], biases[i], prepared), &bs = biases[i].value().shape();
     CLOZE_CHECK(ws.rank() == 2 && ws[1] == xs[1] && bs == Shape({ws[0]}), ErrorCode::kShape,
                 "[linear_group] x must be [T,K], each weight [M,K] and bias [M], got {}, {} and {}", xs, ws, bs);
     inputs.insert(inputs.end(), {weights[i], biases[i]});
@@ -103,6 +116,8 @@ Var linear_group(const Var& x, const std::vector<Var>& weights, const std::vecto
   const DType dtype = x.value().dtype();
   const Tensor y({xs[0], outputs}, dtype);
   if (record) prepared = nullptr;
+  CLOZE_CHECK(prepared != nullptr || std::ranges::all_of(weights, &Var::defined), ErrorCode::kInternal,
+              "[linear_group] no gradients through 8 bits");
   backend().linear({.x = x.value(),
                     .weight = prepared == nullptr ? join(weights) : Tensor(),
                     .bias = join(biases),

@@ -293,7 +293,8 @@ class ClassificationPredictor : public Predictor {
     check_vocabulary(tokenizer, config, files.dir().string());
     const RowLimits limits = resolve_limits(options.lengths, tokenizer, config, where);
     model_ = std::make_unique<TextClassifier>(std::move(config), std::move(tokenizer), limits, options.numbers);
-    report_ = load_parameters(weights, model_->parameters(), 0, 0, [](const std::string&) { return false; });
+    report_ = load_parameters(
+        weights, model_->parameters(), 0, 0, [](const std::string&) { return false; }, EightBits::kKeep);
     model_->freeze(options.precision);
   }
 

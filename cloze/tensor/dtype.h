@@ -7,7 +7,7 @@
 
 namespace cloze {
 
-enum class DType : uint8_t { kF32, kF64, kF16, kBF16, kI32, kI64, kU8, kBool };
+enum class DType : uint8_t { kF32, kF64, kF16, kBF16, kI32, kI64, kI8, kU8, kBool };
 
 /// Bytes of one element.
 constexpr int64_t dtype_bytes(DType dtype) {
@@ -21,6 +21,7 @@ constexpr int64_t dtype_bytes(DType dtype) {
     case DType::kF16:
     case DType::kBF16:
       return 2;
+    case DType::kI8:
     case DType::kU8:
     case DType::kBool:
       return 1;
@@ -43,6 +44,8 @@ constexpr const char* dtype_name(DType dtype) {
       return "I32";
     case DType::kI64:
       return "I64";
+    case DType::kI8:
+      return "I8";
     case DType::kU8:
       return "U8";
     case DType::kBool:
@@ -69,6 +72,10 @@ struct DTypeOf<int32_t> {
 template <>
 struct DTypeOf<int64_t> {
   static constexpr DType value = DType::kI64;
+};
+template <>
+struct DTypeOf<int8_t> {
+  static constexpr DType value = DType::kI8;
 };
 template <>
 struct DTypeOf<uint8_t> {

@@ -1,5 +1,6 @@
 #include "cloze/transfer/frozen_encoder.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -22,7 +23,8 @@ std::unique_ptr<FrozenEncoder> load_frozen_encoder(const ModelFiles& files, cons
       FrozenEncoder{std::move(config), std::move(tokenizer), limits, std::move(bert), precision, LoadReport()});
   ParameterList parameters;
   encoder->bert.collect(parameters);
-  encoder->report = load_parameters(weights, parameters, 0, 0, [](const std::string&) { return false; });
+  encoder->report = load_parameters(
+      weights, parameters, 0, 0, [](const std::string&) { return false; }, EightBits::kKeep);
   encoder->bert.freeze(EncoderLayer::Rows::kAll, precision);
   return encoder;
 }
@@ -32,10 +34,12 @@ void save_frozen_encoder(const FrozenEncoder& encoder, const ModelFiles& files, 
   config.architecture = "BertModel";
   note_limits(encoder.limits, config);
   encoder.tokenizer.save(files.dir());
-  files.write_json(ModelFiles::kConfig, config.to_json());
   Bert bert = encoder.bert;  // shares the weights
   ParameterList parameters;
   bert.collect(parameters);
+  Json json = config.to_json();
+  if (std::ranges::any_of(parameters, [](const Parameter* p) { return p->int8 != nullptr; })) note_int8(json);
+  files.write_json(ModelFiles::kConfig, json);
   save_parameters(files, parameters, stored);
 }
 

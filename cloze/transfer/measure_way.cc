@@ -13,18 +13,6 @@ namespace {
 /// Evaluation is timed again while it takes less than this: short times are rough.
 constexpr double kShortSeconds = 0.3;
 
-/// The last line of a log that says something: a failed command's complaint.
-std::string last_words(const Path& log) {
-  const std::string text = read_file(log);
-  size_t end = text.find_last_not_of('\n');
-  if (end == std::string::npos) return "it said nothing";
-  const size_t begin = text.find_last_of('\n', end);
-  std::string line =
-      text.substr(begin == std::string::npos ? 0 : begin + 1, end - (begin == std::string::npos ? -1 : begin));
-  if (line.starts_with("cloze: ")) line.erase(0, 7);
-  return line;
-}
-
 /// Numbers that were trained, as run.json says: of a classifier on frozen vectors, or of the model.
 int64_t trained_numbers(const ModelFiles& files) {
   const Json run = files.read_json("run.json");

@@ -33,7 +33,7 @@ TEST(Int8, WeightsByChannel) {
   const Int8Weight q = quantize_weight(Tensor::of({3, 4}, std::vector<float>{-254, 127, 1, 2.9f,  //
                                                                              0, 0, 0, 0,          //
                                                                              0.5f, -1, 0.25f, 0}));
-  const int8_t* values = reinterpret_cast<const int8_t*>(q.values.data<uint8_t>());
+  const int8_t* values = q.values.data<int8_t>();
   EXPECT_EQ(std::vector<int>(values, values + 12),
             (std::vector<int>{-127, 64, 0, 1, 0, 0, 0, 0, 64, -127, 32, 0}));  // 63.5 and 0.5 go to the even side
   EXPECT_EQ(q.scales.data<float>()[0], 2);

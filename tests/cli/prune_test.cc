@@ -124,7 +124,7 @@ TEST(PruneCommand, MistakesAreTold) {
   place.run(
       "$CLOZE finetune --task text-classification --encoder frozen --model $M --train ${D}t.tsv --output ${D}frozen");
   expect_outcome(place, place.run("$CLOZE prune --model ${D}frozen --output ${D}p --keep heads=0.5"), 1,
-                 {"prune the encoder, then fit the classifier again"});
+                 {"compress the encoder, then fit the classifier again"});
   expect_outcome(place, place.run("$CLOZE convert --model $M --output ${D}p"), 2, {"Give --dense"});
 }
 

@@ -255,5 +255,55 @@ TEST(CheckFinite, FindsASingleOneAtEveryPlaceAndInEveryFloatType) {
   EXPECT_NO_THROW(check_finite(Tensor(Shape({0}), DType::kF32), "w", "f"));
 }
 
+Tensor bytes(Shape shape, std::vector<int8_t> values) {
+  return Tensor::of<int8_t>(shape, values);
+}
+
+TEST(Weights, EightBitsComeAsFloatsWithTheirScales) {
+  for (const Shape& scales : {Shape({2, 1}), Shape({2})}) {
+    const TempDir dir;
+    save(dir, {{"bert.pooler.dense.weight", bytes({2, 3}, {1, -127, 0, 4, 5, -128})},
+               {"bert.pooler.dense.weight_scale", Tensor::of<float>(scales, std::vector<float>{0.5, 2})},
+               {"lonely.weight_scale", row({1})}});
+    Weights weights(dir.path());
+    EXPECT_TRUE(weights.is_int8("pooler.dense.weight"));
+    EXPECT_FALSE(weights.is_int8("lonely.weight_scale"));
+    EXPECT_THAT(weights.names(), ElementsAre("bert.pooler.dense.weight", "lonely.weight_scale"));
+    EXPECT_THAT(weights.get("bert.pooler.dense.weight", {2, 3}).values<float>(),
+                ElementsAre(0.5, -63.5, 0, 8, 10, -256));
+    EXPECT_THAT(weights.unused(), ElementsAre("lonely.weight_scale")) << "both of a pair count as read";
+    const StoredInt8 stored = weights.get_int8("pooler.dense.weight", {2, 3});
+    EXPECT_THAT(stored.values.values<int8_t>(), ElementsAre(1, -127, 0, 4, 5, -128));
+    EXPECT_THAT(stored.scales.values<float>(), ElementsAre(0.5, 2));
+    expect_error(ErrorCode::kUnsupported, {"is no weight of 8 bits"},
+                 [&] { (void)weights.get_int8("lonely.weight_scale", {1}); });
+    expect_error(ErrorCode::kShape, {"has shape [2, 3], expected"}, [&] {
+      (void)weights.get("bert.pooler.dense.weight", {3, 2});
+    });
+  }
+}
+
+TEST(Weights, EightBitsWithoutGoodScalesAreRefused) {
+  const auto refused = [](const std::vector<NamedTensor>& tensors, ErrorCode code, const std::string& text) {
+    const TempDir dir;
+    save(dir, tensors);
+    Weights weights(dir.path());
+    expect_error(code, {text}, [&] { (void)weights.get("x.weight", {2, 1}); });
+  };
+  const Tensor q = bytes({2, 1}, {1, 2});
+  refused({{"x.weight", q}}, ErrorCode::kUnsupported, "or I8 with \"x.weight_scale\"");
+  refused({{"x.weight", q}, {"x.weight_scale", row({1})}}, ErrorCode::kShape, "expected [2, 1]: one for each row");
+  refused({{"x.weight", q}, {"x.weight_scale", Tensor::of<float>({2, 2}, std::vector<float>(4, 1))}}, ErrorCode::kShape,
+          "expected [2, 1]");
+  refused({{"x.weight", q}, {"x.weight_scale", row({1, -1})}}, ErrorCode::kValue, "holds -1");
+  refused({{"x.weight", q}, {"x.weight_scale", row({1, std::numeric_limits<float>::quiet_NaN()})}}, ErrorCode::kValue,
+          "holds nan");
+  refused({{"x.weight", q}, {"x.weight_scale", bytes({2}, {1, 1})}}, ErrorCode::kUnsupported, "has dtype I8");
+  const TempDir dir;
+  save(dir, {{"x.weight", bytes({2}, {1, 2})}, {"x.weight_scale", row({1, 1})}});
+  Weights weights(dir.path());
+  expect_error(ErrorCode::kUnsupported, {"8 bits are for [M,K] alone"}, [&] { (void)weights.find("x.weight"); });
+}
+
 }  // namespace
 }  // namespace cloze

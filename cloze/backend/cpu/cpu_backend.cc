@@ -30,6 +30,10 @@ class CpuBackend : public RefBackend {
         cpu::pack_transposed(weight.data<float>(), weight.shape()[0], weight.shape()[1]));
   }
 
+  std::unique_ptr<PreparedWeight> prepare(const Int8Weight& weight) const override {
+    return std::make_unique<cpu::PackedInt8>(cpu::pack_int8(weight));
+  }
+
   void linear(const LinearArgs& args) const override {
     if (!is_f32(args.x)) return RefBackend::linear(args);
     if (args.prepared != nullptr && args.prepared->precision == Precision::kInt8)

@@ -36,7 +36,7 @@ void linear_of(const LinearArgs& a) {
 /// The formula of int8.h.
 void linear_int8(const LinearArgs& a, const Int8Weight& weight) {
   const int64_t T = a.x.shape()[0], K = a.x.shape()[1], M = a.y.shape()[1];
-  const int8_t* q = reinterpret_cast<const int8_t*>(weight.values.data<uint8_t>());
+  const int8_t* q = weight.values.data<int8_t>();
   const float* bias = data_or_null<float>(a.bias);
   std::vector<int32_t> u(static_cast<size_t>(K));
   for (int64_t t = 0; t < T; ++t) {
@@ -90,6 +90,10 @@ void linear_backward_of(const LinearBackwardArgs& a) {
 }
 
 }  // namespace
+
+std::unique_ptr<PreparedWeight> RefBackend::prepare(const Int8Weight& weight) const {
+  return std::make_unique<Int8Weight>(weight);
+}
 
 std::unique_ptr<PreparedWeight> RefBackend::prepare(const Tensor& weight, Precision precision) const {
   if (precision != Precision::kInt8) return nullptr;

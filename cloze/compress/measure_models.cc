@@ -1,0 +1,99 @@
+#include "cloze/compress/measure_models.h"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <memory>
+#include <set>
+
+#include "cloze/base/rng.h"
+#include "cloze/model/bert.h"
+#include "cloze/model/checkpoint.h"
+
+namespace cloze {
+namespace {
+
+struct LoadedModel {
+  std::unique_ptr<Bert> bert;
+  std::vector<std::vector<RaggedBatch>> batches;  ///< of each workload
+
+  void pass(size_t workload) const {
+    const NoGrad no_grad;
+    for (const RaggedBatch& batch : batches[workload]) {
+      ForwardContext context;
+      if (bert->has_pooler())
+        bert->pooled_only(batch, context);
+      else
+        bert->forward(batch, context);
+    }
+  }
+};
+
+std::vector<RaggedBatch> random_batches(const Workload& workload, const BertConfig& config) {
+  Rng rng(1, RandomStream::kTest);
+  std::vector<RaggedBatch> batches;
+  for (size_t begin = 0; begin < workload.lengths.size(); begin += static_cast<size_t>(workload.batch)) {
+    const size_t end = std::min(workload.lengths.size(), begin + static_cast<size_t>(workload.batch));
+    std::vector<std::vector<int32_t>> ids(end - begin);
+    for (size_t i = begin; i < end; ++i)
+      for (int64_t t = 0; t < std::min(workload.lengths[i], config.max_position_embeddings); ++t)
+        ids[i - begin].push_back(static_cast<int32_t>(rng.below(static_cast<uint64_t>(config.vocab_size))));
+    batches.push_back(make_ragged_batch(ids, {}));
+  }
+  return batches;
+}
+
+LoadedModel load_model(const Path& folder, std::span<const Workload> workloads) {
+  const BertConfig config = load_config(ModelFiles::open(folder));
+  Weights weights{folder};
+  const bool pooler = weights.has("bert.pooler.dense.weight");
+  LoadedModel model{std::make_unique<Bert>(config, pooler ? Pooler::kWith : Pooler::kWithout), {}};
+  ParameterList parameters;
+  model.bert->collect(parameters);
+  load_parameters(
+      weights, parameters, 0, 0, [](const std::string&) { return false; }, EightBits::kKeep);
+  model.bert->freeze(pooler ? EncoderLayer::Rows::kPicked : EncoderLayer::Rows::kAll);
+  for (const Workload& workload : workloads) model.batches.push_back(random_batches(workload, config));
+  return model;
+}
+
+}  // namespace
+
+std::vector<std::vector<double>> time_models(std::span<const Path> models, std::span<const Workload> workloads,
+                                             int64_t runs) {
+  using Clock = std::chrono::steady_clock;
+  std::vector<LoadedModel> loaded;
+  for (const Path& model : models) loaded.push_back(load_model(model, workloads));
+  std::vector<std::vector<double>> seconds(
+      models.size(), std::vector<double>(workloads.size(), std::numeric_limits<double>::infinity()));
+  for (const LoadedModel& model : loaded)
+    for (size_t w = 0; w < workloads.size(); ++w) model.pass(w);
+  // Short passes are run more often: they are the rough ones.
+  constexpr double kLeastSeconds = 1;
+  for (size_t w = 0; w < workloads.size(); ++w) {
+    double all = 0;
+    for (int64_t run = 0; run < runs || (all < kLeastSeconds && run < 50 * runs); ++run)
+      for (size_t m = 0; m < loaded.size(); ++m) {
+        const Clock::time_point begin = Clock::now();
+        loaded[m].pass(w);
+        const double took = std::chrono::duration<double>(Clock::now() - begin).count();
+        seconds[m][w] = std::min(seconds[m][w], took);
+        all += took;
+      }
+  }
+  return seconds;
+}
+
+ModelSize model_size(const Path& folder) {
+  const Weights weights{folder};
+  ModelSize size{0, 0};
+  std::set<Path> files;
+  for (const std::string& name : weights.names()) {
+    size.parameters += weights.shape_of(name)->elements();
+    files.insert(weights.file_of(name));
+  }
+  for (const Path& file : files) size.bytes += static_cast<int64_t>(std::filesystem::file_size(file));
+  return size;
+}
+
+}  // namespace cloze

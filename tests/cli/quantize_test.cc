@@ -1,0 +1,96 @@
+// quantize and compare through the program.
+#include "cloze/base/json.h"
+#include "hostile.h"
+
+namespace cloze::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+const std::string kMake =
+    "printf 'label\\ttext\\nup\\tgood x\\ndown\\tbad x\\nup\\tgood\\ndown\\tbad y\\n' > ${D}t.tsv; "
+    "$CLOZE finetune --task text-classification --model $M --train ${D}t.tsv --epochs 20 --learning-rate 1e-3 --output "
+    "${D}tuned 2> ${D}log || exit 9; ";
+const std::string kQuantize = "$CLOZE quantize --model ${D}tuned --output ${D}q ";
+
+TEST(QuantizeCommand, EightBitsRunEverywhere) {
+  const HostilePlace place;
+  const Outcome made = place.run(kMake + kQuantize + "--dev ${D}t.tsv");
+  expect_outcome(place, made, 0, {"weights ", "accuracy ", "done: the model is in %q"});
+  const Json line = Json::parse(made.out);
+  EXPECT_EQ(line["int8"], Json({"embeddings", "layer.0.attention", "layer.0.ffn"}));
+  EXPECT_LT(line["megabytes"], line["megabytes_before"]);
+  for (const char* command :
+       {"evaluate --model ${D}q --data ${D}t.tsv", "predict --model ${D}q --input ${D}t.tsv",
+        "embed --model ${D}q --input ${D}t.tsv", "inspect --model ${D}q --text good", "info ${D}q",
+        "bench --model ${D}q --length 4", "bench --model ${D}q --length 4 --mode train",
+        "bench --model ${D}q --mode start", "evaluate --model ${D}q --data ${D}t.tsv --precision int8",
+        "finetune --task text-classification --model ${D}q --train ${D}t.tsv --epochs 2 --output ${D}again",
+        "finetune --task text-classification --encoder frozen --model ${D}q --train ${D}t.tsv --output ${D}frozen",
+        "predict --model ${D}frozen --input ${D}t.tsv", "quantize --model ${D}q --output ${D}twice",
+        "prune --model ${D}q --output ${D}pruned --keep heads=0.5 --multiple 1 --batch 1 --length 4",
+        "convert --dense --model ${D}q --output ${D}dense", "evaluate --model ${D}dense --data ${D}t.tsv"})
+    expect_outcome(place, place.run(std::string("$CLOZE ") + command), 0, {});
+  EXPECT_EQ(read_file(place / "q" / "model.safetensors"), read_file(place / "twice" / "model.safetensors"));
+  EXPECT_FALSE(Json::parse(read_file(place / "again" / "config.json")).contains("quantization_config"));
+  EXPECT_TRUE(Json::parse(read_file(place / "frozen" / "config.json")).contains("quantization_config"));
+  EXPECT_THAT(place.run("$CLOZE info ${D}q").out, HasSubstr("I8"));
+}
+
+TEST(QuantizeCommand, PartsThatCostTooMuchStayFloats) {
+  const HostilePlace place;
+  const Outcome made = place.run(kMake + kQuantize + "--dev ${D}t.tsv --max-drop 100");
+  expect_outcome(place, made, 0, {"alone in 8 bits", "layer.0.ffn"});
+  EXPECT_EQ(Json::parse(made.out)["int8"].size(), 3);
+  const Outcome skipped = place.run("$CLOZE quantize --model ${D}tuned --output ${D}s --skip embeddings,layer.0.ffn");
+  expect_outcome(place, skipped, 0, {});
+  EXPECT_EQ(Json::parse(skipped.out)["int8"], Json({"layer.0.attention"}));
+}
+
+TEST(QuantizeCommand, HalfWidthTakesHalfAndComesBack) {
+  const HostilePlace place;
+  const Outcome made =
+      place.run(kMake + kQuantize + "--weights f16; $CLOZE quantize --model ${D}q --weights f32 --output ${D}f");
+  expect_outcome(place, made, 0, {});
+  const auto size = [&](const char* name) { return std::filesystem::file_size(place / name / "model.safetensors"); };
+  EXPECT_LT(size("q"), size("f"));
+  EXPECT_EQ(size("f"), size("tuned"));
+}
+
+TEST(QuantizeCommand, RefusesInWords) {
+  const HostilePlace place;
+  const auto refused = [&](const std::string& options, int code, const std::string& words) {
+    const Outcome outcome = place.run("$CLOZE quantize --model $M --output ${D}q " + options);
+    expect_outcome(place, outcome, code, {words});
+    EXPECT_FALSE(std::filesystem::exists(place / "q")) << options;
+  };
+  refused("--weights int4", 2, "unknown --weights \"int4\"; known are int8, f32, f16, bf16");
+  refused("--rest half", 2, "unknown --rest \"half\"; known are f32, f16, bf16");
+  refused("--skip layer.9.ffn", 2, "no part \"layer.9.ffn\"");
+  refused("--max-drop 1", 2, "--scan and --max-drop want labelled rows: give --dev");
+  refused("--weights f16 --scan --dev x", 2, "are for --weights int8");
+  refused("--dev ${D}nothing.tsv", 1, "nothing.tsv");
+}
+
+TEST(CompareCommand, ModelsStandSideBySide) {
+  const HostilePlace place;
+  const Outcome made =
+      place.run(kMake + kQuantize + "2>> ${D}log > ${D}log; $CLOZE compare ${D}tuned ${D}q --data ${D}t.tsv --runs 1");
+  expect_outcome(place, made, 0,
+                 {"parameters", "1x128 ms", "%q against %tuned: ", "McNemar's exact test", "All measured now"});
+  const Json first = Json::parse(made.out.substr(0, made.out.find('\n')));
+  const Json second = Json::parse(made.out.substr(made.out.find('\n') + 1));
+  EXPECT_EQ(first["parameters"], second["parameters"]);
+  EXPECT_GT(first["peak_bytes"], 1e6);
+  EXPECT_GT(second["seconds_1x16"], 0);
+  EXPECT_EQ(first["rows"], 4);
+  EXPECT_TRUE(second["against_first"].contains("p_value"));
+  EXPECT_FALSE(first.contains("against_first"));
+  expect_outcome(place, place.run("$CLOZE compare ${D}tuned --runs 1"), 0, {"give --data for real ones"});
+  expect_outcome(place, place.run("$CLOZE compare ${D}tuned ${D}nothing"), 1, {"nothing"});
+  expect_outcome(place, place.run("$CLOZE compare ${D}tuned --data ${D}t.tsv --task fill-mask --runs 1"), 1,
+                 {"has no head for"});
+}
+
+}  // namespace
+}  // namespace cloze::test

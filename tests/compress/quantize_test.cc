@@ -1,0 +1,151 @@
+// Stored 8 bits: they compute what the 8-bit product of the floats computes, and pass through files to the bit.
+#include "cloze/compress/quantize.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "cloze/base/error.h"
+#include "cloze/model/bert.h"
+#include "cloze/model/checkpoint.h"
+#include "tests/base/temporary.h"
+
+namespace cloze {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+BertConfig small_config() {
+  BertConfig config;
+  config.vocab_size = 11;
+  config.hidden_size = 12;
+  config.num_hidden_layers = 3;
+  config.num_attention_heads = 3;
+  config.intermediate_size = 20;
+  config.max_position_embeddings = 8;
+  config.head_size = 4;
+  config.layers = {{3, 20}, {0, 7}, {2, 0}};
+  return config;
+}
+
+void write_random(const Path& folder, const BertConfig& config) {
+  Bert bert(config, Pooler::kWith);
+  ParameterList parameters;
+  bert.collect(parameters);
+  for (Parameter* parameter : parameters) {
+    parameter->init = Init::kNormal;
+    parameter->initialize(3, 0.5);
+  }
+  const ModelFiles files = ModelFiles::create(folder);
+  files.write_json(ModelFiles::kConfig, config.to_json());
+  save_parameters(files, parameters);
+}
+
+struct Loaded {
+  Bert bert;
+  ParameterList parameters;
+};
+std::unique_ptr<Loaded> load(const Path& folder, EightBits bits, Precision precision) {
+  const BertConfig config = load_config(ModelFiles::open(folder));
+  auto loaded = std::make_unique<Loaded>(Loaded{Bert(config, Pooler::kWith), {}});
+  loaded->bert.collect(loaded->parameters);
+  Weights weights{folder};
+  load_parameters(
+      weights, loaded->parameters, 0, 0, [](const std::string&) { return false; }, bits);
+  EXPECT_TRUE(weights.unused().empty());
+  loaded->bert.freeze(EncoderLayer::Rows::kAll, precision);
+  return loaded;
+}
+
+std::vector<float> outputs_of(const Path& folder, EightBits bits, Precision precision) {
+  const NoGrad no_grad;
+  ForwardContext context;
+  const auto loaded = load(folder, bits, precision);
+  const RaggedBatch batch = make_ragged_batch({{1, 2, 3}, {4, 10, 6, 7, 8}}, {});
+  const Var hidden = loaded->bert.forward(batch, context);
+  const auto values = hidden.value().values<float>();
+  return {values.begin(), values.end()};
+}
+
+double largest_gap(const std::vector<float>& a, const std::vector<float>& b) {
+  double gap = 0;
+  for (size_t i = 0; i < a.size(); ++i)
+    gap = std::max(gap, std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
+  return gap;
+}
+
+TEST(Quantize, PartsAreTheHalvesThatThereAre) {
+  EXPECT_THAT(int8_parts(small_config()),
+              ElementsAre("embeddings", "layer.0.attention", "layer.0.ffn", "layer.1.ffn", "layer.2.attention"));
+  try {
+    check_parts({"layer.0.fnn"}, int8_parts(small_config()));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUsage);
+    EXPECT_THAT(error.what(), HasSubstr("did you mean layer.0.ffn?"));
+  }
+}
+
+TEST(Quantize, StoredBitsComputeWhatTheRoundedFloatsDo) {
+  const test::TemporaryFolder dir;
+  const BertConfig config = small_config();
+  write_random(dir.path() / "a", config);
+  write_quantized(dir.path() / "a", dir.path() / "q", {int8_parts(config), {}});
+  Weights weights{dir.path() / "q"};
+  int count = 0;
+  for (const std::string& name : weights.names())
+    if (weights.is_int8(name)) ++count;
+  EXPECT_EQ(count, 1 + 4 + 2 + 2 + 4) << "embeddings, and six products a layer less what was pruned";
+  const auto kept = outputs_of(dir.path() / "q", EightBits::kKeep, Precision::kF32);
+  const auto expanded = outputs_of(dir.path() / "q", EightBits::kExpand, Precision::kInt8);
+  const auto whole = outputs_of(dir.path() / "a", EightBits::kKeep, Precision::kF32);
+  EXPECT_LT(largest_gap(kept, expanded), 1e-5) << "8 bits made of the expanded floats are the same";
+  EXPECT_GT(largest_gap(kept, whole), 1e-4) << "they are rounded";
+  EXPECT_LT(largest_gap(kept, whole), 0.3);
+  const auto loaded = load(dir.path() / "q", EightBits::kKeep, Precision::kF32);
+  for (const Parameter* parameter : loaded->parameters)
+    EXPECT_EQ(parameter->int8 != nullptr, weights.is_int8(parameter->name)) << parameter->name;
+}
+
+TEST(Quantize, FloatsAreWithinHalfAStepAndTwiceIsOnce) {
+  const test::TemporaryFolder dir;
+  const BertConfig config = small_config();
+  write_random(dir.path() / "a", config);
+  write_quantized(dir.path() / "a", dir.path() / "q", {int8_parts(config), {}});
+  write_quantized(dir.path() / "q", dir.path() / "again", {int8_parts(config), {}});
+  EXPECT_EQ(read_file(dir.path() / "q" / "model.safetensors"), read_file(dir.path() / "again" / "model.safetensors"));
+  write_quantized(dir.path() / "q", dir.path() / "floats", {{}, DType::kF32});
+  Weights before{dir.path() / "a"}, after{dir.path() / "floats"}, stored{dir.path() / "q"};
+  for (const std::string& name : before.names()) {
+    const Shape shape = *before.shape_of(name);
+    const Tensor a = before.get(name, shape), b = after.get(name, shape);
+    const int64_t columns = shape[shape.rank() - 1];
+    for (int64_t i = 0; i < a.elements(); ++i) {
+      const float scale = stored.is_int8(name) ? stored.get_int8(name, shape).scales.data<float>()[i / columns] : 0.0f;
+      EXPECT_LE(std::abs(a.data<float>()[i] - b.data<float>()[i]), scale * 0.5001f) << name;
+    }
+  }
+  const auto kNote = "quantization_config";
+  EXPECT_EQ(ModelFiles::open(dir.path() / "q").read_json()[kNote]["quant_method"], "cloze");
+  EXPECT_FALSE(ModelFiles::open(dir.path() / "floats").read_json().contains(kNote));
+}
+
+TEST(Quantize, WhatIsLeftOutStaysToTheBit) {
+  const test::TemporaryFolder dir;
+  write_random(dir.path() / "a", small_config());
+  write_quantized(dir.path() / "a", dir.path() / "q", {{"layer.0.ffn"}, DType::kF16});
+  Weights before{dir.path() / "a"}, after{dir.path() / "q"};
+  EXPECT_EQ(after.stored_type("bert.pooler.dense.weight"), DType::kF16);
+  EXPECT_TRUE(after.is_int8("bert.encoder.layer.0.output.dense.weight"));
+  EXPECT_FALSE(after.is_int8("bert.encoder.layer.1.output.dense.weight"));
+  EXPECT_LT(largest_gap(outputs_of(dir.path() / "q", EightBits::kKeep, Precision::kF32),
+                        outputs_of(dir.path() / "a", EightBits::kKeep, Precision::kF32)),
+            0.1);
+  write_quantized(dir.path() / "a", dir.path() / "same", {{}, {}});
+  EXPECT_EQ(outputs_of(dir.path() / "same", EightBits::kKeep, Precision::kF32),
+            outputs_of(dir.path() / "a", EightBits::kKeep, Precision::kF32));
+}
+
+}  // namespace
+}  // namespace cloze
