@@ -23,6 +23,7 @@ std::function<void()> setup_compare_transfer(CLI::App& app);
 std::function<void()> setup_ensemble(CLI::App& app);
 std::function<void()> setup_prune(CLI::App& app);
 std::function<void()> setup_quantize(CLI::App& app);
+std::function<void()> setup_compress(CLI::App& app);
 std::function<void()> setup_compare(CLI::App& app);
 std::function<void()> setup_convert(CLI::App& app);
 std::function<void()> setup_embed(CLI::App& app);

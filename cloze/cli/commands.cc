@@ -12,6 +12,7 @@ constexpr Command kCommands[] = {
     {"ensemble", "join trained classifiers into one: the mean of their answers, or a stack", setup_ensemble},
     {"prune", "take heads, neurons, layers and pieces out of a model: smaller and faster", setup_prune},
     {"quantize", "store weights in 8 bits or as half-width floats: smaller, and faster in 8 bits", setup_quantize},
+    {"compress", "prune, train again and quantize towards a goal of speed, and report what was tried", setup_compress},
     {"compare", "models side by side: size, memory, start, latency, throughput, accuracy", setup_compare},
     {"convert", "write a pruned model as an ordinary one", setup_convert},
     {"embed", "vectors of texts, tokens or words; attention", setup_embed},

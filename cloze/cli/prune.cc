@@ -1,42 +1,29 @@
-#include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <numeric>
-#include <set>
 
 #include "cloze/base/atomic_folder.h"
-#include "cloze/base/child_process.h"
 #include "cloze/base/json.h"
-#include "cloze/base/rng.h"
-#include "cloze/base/temporary_folder.h"
 #include "cloze/cli/command.h"
-#include "cloze/cli/options.h"
 #include "cloze/cli/output.h"
+#include "cloze/cli/prune_work.h"
 #include "cloze/cli/training_run.h"
-#include "cloze/cli/vocab.h"
 #include "cloze/compress/judge.h"
 #include "cloze/compress/measure_models.h"
 #include "cloze/compress/prune_rounds.h"
-#include "cloze/compress/recover.h"
-#include "cloze/compress/vocabulary.h"
 #include "cloze/compress/write_model.h"
-#include "cloze/model/bert.h"
 #include "cloze/model/checkpoint.h"
-#include "cloze/task/class_labels.h"
-#include "cloze/transfer/frozen_classification.h"
+#include "cloze/train/communicator.h"
 
 namespace cloze::cli {
 namespace {
 
-struct Options {
-  std::string model, output, importance, data, dev, keep, target_latency, target_size;
+struct Options : PruneFlags {
+  std::string output, dev, keep, target_latency, target_size;
   std::vector<std::string> vocabulary;
-  double target_speedup = 0, recover_rate = 0, max_drop = -1;
-  int64_t rows = 512, rounds = 4, min_count = 1, recover_epochs = 0, max_length = 0, seed = 42;
+  double target_speedup = 0, max_drop = -1;
+  int64_t rounds = 4, min_count = 1;
   bool gradual = false;
   LatencyOptions latency;
-  TableFlags table;
-  ThreadsOption threads;
 
   bool cuts() const { return !keep.empty() || target_speedup != 0 || !target_latency.empty() || !target_size.empty(); }
 };
@@ -84,52 +71,6 @@ double parse_quantity(const std::string& text, const char* option,
   fail(ErrorCode::kUsage, "{} takes a number above 0 with its unit ({}), got \"{}\"", option, known, text);
 }
 
-/// From the gradients of the loss of the model in `folder` on labelled rows.
-Importance from_rows(const Options& o, const Path& folder, const BertConfig& config, Criterion criterion,
-                     const std::string& round) {
-  TrainingSource source;
-  source.model = folder.string();
-  source.train = o.data;
-  source.examples = o.table.resolve();
-  const std::unique_ptr<TrainingTask> training =
-      find_training_task(task_of(ModelFiles::open(folder), "").name).train(source);
-  std::vector<int64_t> rows(static_cast<size_t>(training->rows()));
-  std::iota(rows.begin(), rows.end(), 0);
-  Rng rng(static_cast<uint64_t>(o.seed), RandomStream::kData);
-  for (size_t i = rows.size(); i > 1; --i) std::swap(rows[i - 1], rows[rng.below(i)]);
-  rows.resize(std::min<size_t>(rows.size(), static_cast<size_t>(o.rows)));
-  Progress progress;
-  constexpr int64_t kTaylorBatch = 8;
-  const auto report = [&](int64_t done) {
-    if (interrupted()) fail(ErrorCode::kInterrupted, "stopped; nothing was written");
-    progress.update(done, std::ssize(rows), "rows read for their gradients" + round);
-  };
-  const Importance importance = gradient_importance(*training, config, criterion, rows,
-                                                    criterion == Criterion::kFisher ? 1 : kTaylorBatch, report);
-  progress.clear();
-  return importance;
-}
-
-void check_data(const Options& o, const BertConfig& config) {
-  CLOZE_CHECK(!json_bool_or(config.cloze, kNumbersKey, false, "config.json"), ErrorCode::kUnsupported,
-              "{} reads joined features, which --data does not bring to it: prune by --importance magnitude", o.model);
-  ExampleOptions labelled = o.table.resolve();
-  labelled.columns.label_need = Need::kRequired;
-  const std::vector<std::string> found = collect_labels(read_all(o.data, labelled).rows, o.data);
-  CLOZE_CHECK(std::set(found.begin(), found.end()) == std::set(config.labels.begin(), config.labels.end()),
-              ErrorCode::kValue, "{}: --data must have rows of each of the model's labels ({}) and no others, found {}",
-              o.data, shorten_list(config.labels), shorten_list(found));
-}
-
-Importance by_magnitude(const Path& folder, const BertConfig& config) {
-  Bert bert(config, Pooler::kWithout);
-  ParameterList parameters;
-  bert.collect(parameters);
-  Weights weights{folder};
-  load_parameters(weights, parameters, 0, 0, [](const std::string&) { return false; });
-  return magnitude_importance(parameters, config);
-}
-
 PruneGoal goal_of(const Options& o, const BertConfig& config, int64_t rounds) {
   PruneGoal goal{PruneGoal::Of::kShares, o.keep.empty() ? KeepShares{} : parse_keep(o.keep), 1, rounds, o.latency};
   if (o.target_speedup != 0) {
@@ -154,30 +95,9 @@ PruneGoal goal_of(const Options& o, const BertConfig& config, int64_t rounds) {
   return goal;
 }
 
-/// Trains the model of folder `from` again, into `to`.
-void train_again(const Options& o, const Path& from, const Path& to, const std::string& round) {
-  say(fmt::format("training again on {}{}", o.data, round));
-  RecoverOptions options;
-  options.program = own_program().string();
-  options.task = task_of(ModelFiles::open(from), "").name;
-  options.data = o.data;
-  options.teacher = o.model;
-  options.table = o.table.arguments();
-  options.epochs = o.recover_epochs;
-  options.rate = o.recover_rate;
-  options.max_length = o.max_length;
-  options.seed = o.seed;
-  options.threads = o.threads.threads;
-  const TemporaryFolder scratch;
-  recover(from, to, options, scratch.path() / "log");
-}
-
 /// Takes heads and neurons out; gives the folder of what came of it, in `folder` or the model's own.
 Path prune(const Options& o, const BertConfig& config, const Path& folder) {
-  const Criterion criterion = parse_criterion(!o.importance.empty() ? o.importance
-                                              : o.data.empty()      ? "magnitude"
-                                                                    : "fisher");
-  const bool reads = criterion != Criterion::kMagnitude;
+  const bool reads = o.criterion() != Criterion::kMagnitude;
   if (reads) check_data(o, config);
   if (o.data.empty())
     say("note: without --data what goes is chosen by the size of its weights alone, which knows nothing of the task: "
@@ -189,7 +109,7 @@ Path prune(const Options& o, const BertConfig& config, const Path& folder) {
   work.folder = folder;
   work.say = [](const std::string& line) { say(line); };
   work.weigh = [&](const Path& model, const BertConfig& now, const std::string& round) {
-    return reads ? from_rows(o, model, now, criterion, round) : by_magnitude(model, now);
+    return weigh(o, model, now, round);
   };
   if (gradual)
     work.recover = [&](const Path& model, int64_t round) {
@@ -233,21 +153,14 @@ void say_metrics(const Options& o, const Path& folder, const char* name, JsonLin
 void run(const Options& o) {
   check(o);
   o.threads.apply();
+  catch_interrupts(alone());
   const BertConfig config = load_config(ModelFiles::open(o.model));
   refuse_frozen_classifier(config, o.model);
   AtomicFolder folder(o.output);
   const Path rounds = folder.path() / "rounds";
   const Path model = o.cuts() ? prune(o, config, rounds) : Path(o.model);
   std::vector<int32_t> pieces;
-  if (!o.vocabulary.empty()) {
-    const Tokenizer tokenizer = Tokenizer::load(o.model);
-    WordCountOptions counting;
-    counting.normalizer = tokenizer.options().normalizer;
-    counting.max_chars_per_word = tokenizer.options().max_chars_per_word;
-    pieces = needed_pieces(tokenizer, count_corpus(o.vocabulary, counting), o.min_count);
-    say(fmt::format("vocabulary: {} of {} pieces are kept", grouped(std::ssize(pieces)),
-                    grouped(tokenizer.vocabulary().size())));
-  }
+  if (!o.vocabulary.empty()) pieces = pieces_for(o.model, o.vocabulary, o.min_count);
   write_pruned(model, folder.path(), whole_structure(load_config(ModelFiles::open(model))), pieces);
   std::filesystem::remove_all(rounds);
   const BertConfig pruned = load_config(ModelFiles::open(folder.path()));

@@ -12,6 +12,7 @@
 #include "cloze/compress/measure_models.h"
 #include "cloze/compress/write_model.h"
 #include "cloze/model/checkpoint.h"
+#include "cloze/train/communicator.h"
 
 namespace cloze::cli {
 namespace {
@@ -53,7 +54,7 @@ void check(const Options& o) {
 void say_scan(const std::vector<Sensitivity>& scanned, const std::string& metric) {
   std::string text = fmt::format("{:<20} {:>10} {:>12}\n", "alone in 8 bits", "loss", metric);
   for (const Sensitivity& s : scanned)
-    text += fmt::format("{:<20} {:>+10.4f} {:>+12.4f}\n", s.part, s.loss_rise, -s.drop / 100);
+    text += fmt::format("{:<20} {:>+10.4f} {:>+12.4f}\n", s.part, s.loss_rise, s.gain / 100);
   say(text);
 }
 
@@ -90,6 +91,7 @@ std::vector<std::string> choose_parts(const Options& o, const Judgement& whole, 
 void run(const Options& o) {
   check(o);
   o.threads.apply();
+  catch_interrupts(alone());
   const BertConfig config = load_config(ModelFiles::open(o.model));
   refuse_frozen_classifier(config, o.model);
   std::vector<std::string> parts;

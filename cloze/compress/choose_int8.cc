@@ -6,8 +6,8 @@
 namespace cloze {
 namespace {
 
-double drop_of(const Judgement& whole, const Judgement& now) {
-  return 100 * (whole.headline().second - now.headline().second);
+double gain_of(const Judgement& whole, const Judgement& now) {
+  return 100 * (now.headline().second - whole.headline().second);
 }
 
 }  // namespace
@@ -17,12 +17,12 @@ std::vector<Sensitivity> scan_parts(const Judgement& whole, const std::vector<st
   std::vector<Sensitivity> scanned;
   for (const std::string& part : parts) {
     const Judgement now = judge_parts({part});
-    scanned.push_back({part, now.loss() - whole.loss(), drop_of(whole, now)});
+    scanned.push_back({part, now.loss() - whole.loss(), gain_of(whole, now)});
     progress(std::ssize(scanned));
   }
   // By the loss, which is smoother than the metric; by the metric where there is no loss.
   std::ranges::stable_sort(scanned, std::ranges::greater(),
-                           [](const Sensitivity& s) { return std::isnan(s.loss_rise) ? s.drop : s.loss_rise; });
+                           [](const Sensitivity& s) { return std::isnan(s.loss_rise) ? -s.gain : s.loss_rise; });
   return scanned;
 }
 
@@ -31,7 +31,7 @@ std::vector<std::string> parts_within(const Judgement& whole, const std::vector<
   std::vector<std::string> parts;
   for (const Sensitivity& s : scanned) parts.push_back(s.part);
   constexpr double kRounding = 1e-9;
-  while (!parts.empty() && drop_of(whole, judge_parts(parts)) > max_drop + kRounding) parts.erase(parts.begin());
+  while (!parts.empty() && gain_of(whole, judge_parts(parts)) < -max_drop - kRounding) parts.erase(parts.begin());
   return parts;
 }
 

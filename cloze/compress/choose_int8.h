@@ -16,7 +16,7 @@ using JudgeParts = std::function<Judgement(const std::vector<std::string>& int8)
 struct Sensitivity {
   std::string part;
   double loss_rise = 0;  ///< of the mean loss
-  double drop = 0;       ///< of the headline metric, in points of 100
+  double gain = 0;       ///< of the headline metric, in points of 100
 };
 /// Of all `parts`, the most fragile first. `progress` hears how many were judged.
 std::vector<Sensitivity> scan_parts(const Judgement& whole, const std::vector<std::string>& parts,

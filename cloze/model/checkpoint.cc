@@ -1,5 +1,7 @@
 #include "cloze/model/checkpoint.h"
 
+#include <algorithm>
+
 namespace cloze {
 namespace {
 
@@ -65,6 +67,13 @@ void append_int8(std::vector<NamedTensor>& tensors, const std::string& name, con
 
 void note_int8(Json& config) {
   config["quantization_config"] = {{"quant_method", "cloze"}, {"bits", 8}};
+}
+
+Json config_json(const BertConfig& config, const ParameterList& parameters) {
+  Json json = config.to_json();
+  if (std::ranges::any_of(parameters, [](const Parameter* parameter) { return parameter->int8 != nullptr; }))
+    note_int8(json);
+  return json;
 }
 
 void save_parameters(const ModelFiles& files, const ParameterList& parameters, DType dtype) {

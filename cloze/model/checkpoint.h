@@ -30,6 +30,8 @@ void append_int8(std::vector<NamedTensor>& tensors, const std::string& name, con
 /// Says in config.json {"quantization_config": {"quant_method": "cloze", "bits": 8}}: so that other readers, who would
 /// take the integers for weights, refuse.
 void note_int8(Json& config);
+/// config.json for these parameters: with note_int8() where some are 8 bits.
+Json config_json(const BertConfig& config, const ParameterList& parameters);
 
 /// Writes model.safetensors; F32 parameters as `dtype`, which is kF32 or a half-width float; 8 bits as they are.
 /// Errors: kIo; those of to_half.

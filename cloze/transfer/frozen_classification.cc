@@ -172,10 +172,10 @@ void FrozenTraining::save(const ModelFiles& files) const {
   s.encoder->tokenizer.save(files.dir());
   if (s.joined) s.joined->save(files);
   save_classifier(*s.classifier, files);
-  files.write_json(ModelFiles::kConfig, config.to_json());
   Bert bert = s.encoder->bert;  // shares the weights
   ParameterList parameters;
   bert.collect(parameters);
+  files.write_json(ModelFiles::kConfig, config_json(config, parameters));
   save_parameters(files, parameters, s.weights_type);
 }
 

@@ -1,6 +1,5 @@
 #include "cloze/transfer/frozen_encoder.h"
 
-#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -37,9 +36,7 @@ void save_frozen_encoder(const FrozenEncoder& encoder, const ModelFiles& files, 
   Bert bert = encoder.bert;  // shares the weights
   ParameterList parameters;
   bert.collect(parameters);
-  Json json = config.to_json();
-  if (std::ranges::any_of(parameters, [](const Parameter* p) { return p->int8 != nullptr; })) note_int8(json);
-  files.write_json(ModelFiles::kConfig, json);
+  files.write_json(ModelFiles::kConfig, config_json(config, parameters));
   save_parameters(files, parameters, stored);
 }
 

@@ -108,7 +108,8 @@ TEST(Pretrain, IsListedAndFoundByNearNames) {
 TEST(Documentation, TablesListTheOptionsOfHelp) {
   const Workplace place;
   const std::string manual = read_file(CLOZE_SOURCE_DIR "/docs/cli.md");
-  for (const std::string command : {"pretrain", "finetune", "compare-transfer", "ensemble", "prune", "embed"}) {
+  for (const std::string command :
+       {"pretrain", "finetune", "compare-transfer", "ensemble", "prune", "quantize", "compress", "embed"}) {
     const size_t begin = manual.find("\n## " + command + "\n");
     ASSERT_NE(begin, std::string::npos) << command;
     const std::string section = manual.substr(begin, manual.find("\n## ", begin + 4) - begin);

@@ -77,7 +77,7 @@ TEST(CompareCommand, ModelsStandSideBySide) {
   const Outcome made =
       place.run(kMake + kQuantize + "2>> ${D}log > ${D}log; $CLOZE compare ${D}tuned ${D}q --data ${D}t.tsv --runs 1");
   expect_outcome(place, made, 0,
-                 {"parameters", "1x128 ms", "%q against %tuned: ", "McNemar's exact test", "All measured now"});
+                 {"parameters", "1x128 ms", "against %tuned: ", "McNemar's exact test", "All measured now"});
   const Json first = Json::parse(made.out.substr(0, made.out.find('\n')));
   const Json second = Json::parse(made.out.substr(made.out.find('\n') + 1));
   EXPECT_EQ(first["parameters"], second["parameters"]);
@@ -90,6 +90,61 @@ TEST(CompareCommand, ModelsStandSideBySide) {
   expect_outcome(place, place.run("$CLOZE compare ${D}tuned ${D}nothing"), 1, {"nothing"});
   expect_outcome(place, place.run("$CLOZE compare ${D}tuned --data ${D}t.tsv --task fill-mask --runs 1"), 1,
                  {"has no head for"});
+}
+
+const std::string kCompress =
+    "$CLOZE compress --model ${D}tuned --output ${D}c --data ${D}t.tsv --dev ${D}t.tsv --batch 2 --length 8 ";
+
+TEST(CompressCommand, WritesTheChosenModelAndItsReport) {
+  const HostilePlace place;
+  const Outcome made = place.run(kMake + kCompress + "--speedup 1.3 --max-drop 100 --steps 1 --rounds 1 --multiple 4");
+  expect_outcome(place, made, 0, {"> chosen", "whole ", "int8 ", "training again on", "done: the model is in %c"});
+  const Json whole = Json::parse(made.out.substr(0, made.out.find('\n')));
+  EXPECT_EQ(whole["model"], "whole");
+  EXPECT_EQ(whole["times_as_fast"], 1);
+  EXPECT_THAT(read_file(place / "c" / "report.html"), HasSubstr("tuned, compressed"));
+  EXPECT_FALSE(std::filesystem::exists(place / "c" / "tries"));
+  EXPECT_FALSE(std::filesystem::exists(place / "c" / "run.json"));
+  expect_outcome(place, place.run("$CLOZE evaluate --model ${D}c --data ${D}t.tsv"), 0, {});
+}
+
+TEST(CompressCommand, RefusesInWords) {
+  const HostilePlace place;
+  place.run(kMake);
+  const auto refused = [&](const std::string& options, int code, const std::string& words) {
+    expect_outcome(place, place.run(kCompress + options), code, {words});
+    EXPECT_FALSE(std::filesystem::exists(place / "c")) << options;
+  };
+  refused("--speedup 1", 2, "--speedup must be above 1");
+  refused("--max-drop -1", 2, "--max-drop is in points of 100");
+  refused("--steps 0", 2, "--steps (20 at most)");
+  refused("--vocabulary ${D}none", 1, "%none");
+  place.run("printf 'label\\ttext\\nup\\tgood\\nleft\\tx\\n' > ${D}t.tsv");
+  refused("", 1, "must have rows of each of the model's labels");
+}
+
+TEST(PruneCommand, GoesToASizeAndRecovers) {
+  const HostilePlace place;
+  const std::string prune =
+      "$CLOZE prune --model ${D}tuned --output ${D}p --batch 1 --length 4 --multiple 1 --data ${D}t.tsv ";
+  const Outcome made = place.run(kMake + prune + "--target-size 4.5kB --dev ${D}t.tsv --recover 2");
+  expect_outcome(place, made, 0, {"training again on %t.tsv", "after    loss"});
+  EXPECT_LT(std::filesystem::file_size(place / "p" / "model.safetensors"), 4500);
+  const auto refused = [&](const std::string& options, int code, const std::string& words) {
+    expect_outcome(place, place.run("rm -rf ${D}p; " + prune + options), code, {words});
+    EXPECT_FALSE(std::filesystem::exists(place / "p")) << options;
+  };
+  refused("--target-size 100MB", 2, "--target-size 100MB: the model is there already");
+  refused("--target-size 5", 2, "--target-size takes a number above 0 with its unit (MB, kB, GB), got \"5\"");
+  refused("--target-size 1kB", 1, "which is the most that is possible without --vocabulary");
+  refused("--target-latency 1000s", 2, "the model is there already");
+  refused("--keep heads=0.5 --target-size 5kB", 2, "exclude each other");
+  refused("--keep heads=0.5 --gradual", 2, "give epochs with --recover");
+  refused("--keep heads=0.5 --max-drop 1", 2, "--max-drop wants rows to judge by");
+  // Nothing may be lost, and everything is: the whole model stays.
+  const Outcome strict = place.run("printf 'label\\ttext\\nup\\tgood x\\ndown\\tbad x\\n' > ${D}d.tsv; " + prune +
+                                   "--keep heads=0,ffn=0 --rounds 1 --max-drop 0 --dev ${D}d.tsv");
+  expect_outcome(place, strict, 0, {"done: the pruned model is in %p"});
 }
 
 }  // namespace

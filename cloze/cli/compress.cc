@@ -1,0 +1,224 @@
+#include <algorithm>
+#include <cmath>
+
+#include "cloze/base/atomic_folder.h"
+#include "cloze/cli/command.h"
+#include "cloze/cli/output.h"
+#include "cloze/cli/prune_work.h"
+#include "cloze/cli/training_run.h"
+#include "cloze/compress/front.h"
+#include "cloze/compress/prune_rounds.h"
+#include "cloze/compress/quantize.h"
+#include "cloze/compress/write_model.h"
+#include "cloze/model/checkpoint.h"
+#include "cloze/train/communicator.h"
+
+namespace cloze::cli {
+namespace {
+
+struct Options : PruneFlags {
+  std::string output, dev;
+  std::vector<std::string> vocabulary;
+  FrontGoal goal;
+  int64_t steps = 3, rounds = 2, min_count = 1;
+  bool no_int8 = false;
+  LatencyOptions latency{.batch = 32, .length = 64};
+};
+
+void check(const Options& o) {
+  CLOZE_CHECK(std::isfinite(o.goal.speedup) && o.goal.speedup > 1 && o.goal.speedup <= 1000, ErrorCode::kUsage,
+              "--speedup must be above 1, got {}", o.goal.speedup);
+  CLOZE_CHECK(o.goal.max_drop >= 0 && o.goal.max_drop <= 100, ErrorCode::kUsage,
+              "--max-drop is in points of 100, got {}", o.goal.max_drop);
+  CLOZE_CHECK(o.steps >= 1 && o.steps <= 20 && o.rounds >= 1 && o.rounds <= 100 && o.rows >= 1 && o.min_count >= 1 &&
+                  o.latency.batch >= 1 && o.latency.batch <= 4096 && o.latency.length >= 1 && o.latency.multiple >= 1 &&
+                  o.latency.multiple <= 65536 && o.max_length >= 0 && o.recover_epochs >= 0 && o.recover_rate >= 0,
+              ErrorCode::kUsage,
+              "--steps (20 at most), --rounds, --rows, --min-count, --batch, --length and --multiple must be at least "
+              "1, --recover, --recover-rate and --max-length not negative");
+  CLOZE_CHECK(!std::filesystem::exists(o.output), ErrorCode::kUsage,
+              "--output {} is there already; give a new folder, or remove it", o.output);
+}
+
+std::string shape_text(const BertConfig& config) {
+  std::string text;
+  for (int64_t i = 0; i < config.num_hidden_layers; ++i)
+    text += fmt::format("{}{}/{}", i == 0 ? "" : " ", config.layer(i).heads, config.layer(i).feed_forward);
+  return text;
+}
+
+/// The tries, one after another; each is measured at once, and all against the clock together at the end.
+class Search {
+ public:
+  Search(const Options& o, Path folder) : o_(o), folder_(std::move(folder)) {}
+
+  std::vector<Candidate> go() {
+    add("whole", o_.model);
+    Path model = o_.model;
+    if (!o_.vocabulary.empty()) {
+      const Path next = folder_ / "pieces";
+      write_pruned(model, next, whole_structure(config_of(model)), pieces_for(model, o_.vocabulary, o_.min_count));
+      model = next;
+      add("pieces", model);
+    }
+    if (!o_.no_int8) add_int8("int8", model);
+    // What pruning has to bring beside what is there already.
+    const double wanted = std::max(1.2, o_.goal.speedup / speed_now());
+    double reached = 1;
+    for (int64_t step = 1; step <= kMostSteps * o_.steps; ++step) {
+      const double factor = std::pow(wanted, static_cast<double>(step) / static_cast<double>(o_.steps));
+      say(fmt::format("[{}/{}] {:.2f} times as fast by pruning", step, std::max(step, o_.steps), factor));
+      const Path next = prune(model, factor / reached, step);
+      if (next == model) break;
+      reached = factor;
+      model = next;
+      const std::string name = fmt::format("{:.1f}x", factor);
+      add(name, model);
+      if (!o_.no_int8) add_int8(name + " int8", model);
+      constexpr double kHopeless = 3;  // as many times the drop that is allowed, and a point
+      if (gain_of(all_[0], all_.back()) < -kHopeless * o_.goal.max_drop - 1) {
+        say("  too much is lost: what is smaller yet is not tried");
+        break;
+      }
+      if (speed_now() >= o_.goal.speedup) break;
+    }
+    time_all();
+    return std::move(all_);
+  }
+
+ private:
+  static BertConfig config_of(const Path& model) { return load_config(ModelFiles::open(model)); }
+
+  void add(const std::string& name, const Path& model) {
+    Candidate c;
+    c.name = name;
+    c.folder = model;
+    c.shape = shape_text(config_of(model));
+    c.size = model_size(model);
+    c.judged = judge(model, "", o_.dev, o_.table.resolve());
+    const auto& [metric, value] = c.judged.headline();
+    say(fmt::format("  {:<14} {} {:.4f}  {:.1f} MB  {}", name, metric, value, static_cast<double>(c.size.bytes) / 1e6,
+                    c.shape));
+    all_.push_back(std::move(c));
+    if (interrupted()) fail(ErrorCode::kInterrupted, "stopped; nothing was written");
+  }
+
+  void add_int8(const std::string& name, const Path& model) {
+    const Path next = folder_ / fmt::format("int8-{}", all_.size());
+    write_quantized(model, next, {int8_parts(config_of(model)), {}});
+    add(name, next);
+  }
+
+  /// How many times as fast the latest model is.
+  double speed_now() const {
+    const std::vector<Path> both = {all_[0].folder, all_.back().folder};
+    const auto seconds = time_models(both, workloads(), kRuns);
+    return seconds[0][0] / seconds[1][0];
+  }
+
+  /// `factor` times as fast as it is, and trained again; itself where nothing is left to go.
+  Path prune(const Path& model, double factor, int64_t step) {
+    PruneWork work;
+    work.folder = folder_ / fmt::format("rounds-{}", step);
+    work.say = [](const std::string& line) { say("  " + line); };
+    work.weigh = [&](const Path& now, const BertConfig& config, const std::string& round) {
+      return weigh(o_, now, config, round);
+    };
+    const PruneGoal goal{PruneGoal::Of::kSeconds, {}, factor, o_.rounds, o_.latency};
+    Path pruned = model;
+    try {
+      pruned = prune_in_rounds(model, goal, work);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kValue) throw;
+      say(std::string("  ") + error.what());
+      return model;
+    }
+    if (o_.recover_epochs == 0) return pruned;
+    const Path trained = folder_ / fmt::format("step-{}", step);
+    train_again(o_, pruned, trained, "");
+    return trained;
+  }
+
+  std::vector<Workload> workloads() const {
+    return {{std::vector<int64_t>(static_cast<size_t>(o_.latency.batch), o_.latency.length), o_.latency.batch}};
+  }
+
+  void time_all() {
+    std::vector<Path> folders;
+    for (const Candidate& c : all_) folders.push_back(c.folder);
+    const auto seconds = time_models(folders, workloads(), kRuns);
+    for (size_t i = 0; i < all_.size(); ++i) all_[i].seconds = seconds[i][0];
+  }
+
+  /// Steps beyond those asked for, as many times: 8 bits bring less to narrow layers.
+  static constexpr int64_t kMostSteps = 3;
+  static constexpr int64_t kRuns = 9;
+  const Options& o_;
+  const Path folder_;
+  std::vector<Candidate> all_;
+};
+
+void run(const Options& o) {
+  check(o);
+  o.threads.apply();
+  catch_interrupts(alone());
+  const BertConfig config = load_config(ModelFiles::open(o.model));
+  refuse_frozen_classifier(config, o.model);
+  check_data(o, config);
+  AtomicFolder folder(o.output);
+  const Path tries = folder.path() / "tries";
+  const std::vector<Candidate> all = Search(o, tries).go();
+  const Candidate& best = choose(all, o.goal);
+  say("\n" + front_table(all, o.goal) + "\n" + reason(all, o.goal));
+  copy_model_files(best.folder, folder.path());
+  write_file(folder.path() / "report.html",
+             front_page(all, o.goal, fmt::format("{}, compressed", Path(o.model).filename().string()),
+                        fmt::format("{} rows of {} tokens", o.latency.batch, o.latency.length)));
+  for (const Candidate& c : all) write_out(candidate_line(all, c, o.goal) + "\n");
+  std::filesystem::remove_all(tries);
+  folder.commit();
+  say(fmt::format("done: the model is in {0}, the front in {0}/report.html", o.output));
+  flush_out();
+}
+
+}  // namespace
+
+std::function<void()> setup_compress(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("--model", options->model, "trained model directory")->required();
+  app.add_option("--output", options->output, "new model directory")->required();
+  app.add_option("--data", options->data,
+                 "labelled rows: their gradients tell what matters, and models learn from them again")
+      ->required();
+  app.add_option("--dev", options->dev, "labelled rows to judge by")->required();
+  app.add_option("--speedup", options->goal.speedup, "how many times as fast on this machine")->capture_default_str();
+  app.add_option("--max-drop", options->goal.max_drop, "points of 100 that may be lost on --dev")
+      ->capture_default_str();
+  app.add_option("--steps", options->steps, "models tried on the way, each pruned from the one before")
+      ->capture_default_str();
+  app.add_option("--rounds", options->rounds, "gradients are read anew so many times a step")->capture_default_str();
+  app.add_option("--rows", options->rows, "how many rows of --data they are read from")->capture_default_str();
+  app.add_option("--recover", options->recover_epochs,
+                 "epochs of training again after each step, with the whole model as teacher")
+      ->default_val(1);
+  app.add_option("--recover-rate", options->recover_rate,
+                 "its learning rate; 0: 5e-5 x 256 / hidden width, at most 1e-4")
+      ->capture_default_str();
+  app.add_option("--importance", options->importance, "fisher, taylor or magnitude; default: fisher");
+  app.add_option("--vocabulary", options->vocabulary, "texts: pieces that they never need go first");
+  app.add_option("--min-count", options->min_count, "with --vocabulary: how often a piece must be needed")
+      ->capture_default_str();
+  app.add_flag("--no-int8", options->no_int8, "no weights in 8 bits");
+  app.add_option("--batch", options->latency.batch, "rows a pass, for timing")->capture_default_str();
+  app.add_option("--length", options->latency.length, "tokens a row, for timing")->capture_default_str();
+  app.add_option("--multiple", options->latency.multiple, "neurons a layer keeps are a multiple of it")
+      ->capture_default_str();
+  app.add_option("--max-length", options->max_length, "tokens a row when training again; 0: what the model takes")
+      ->capture_default_str();
+  app.add_option("--seed", options->seed, "draws the rows")->capture_default_str();
+  options->table.add(app, TableFlags::Labels::kOffer, "refuse");
+  options->threads.add(app);
+  return [options] { run(*options); };
+}
+
+}  // namespace cloze::cli
