@@ -31,6 +31,7 @@ std::function<void()> setup_inspect(CLI::App& app);
 std::function<void()> setup_tokenize(CLI::App& app);
 std::function<void()> setup_pretrain(CLI::App& app);
 std::function<void()> setup_finetune(CLI::App& app);
+std::function<void()> setup_distill(CLI::App& app);
 std::function<void()> setup_evaluate(CLI::App& app);
 std::function<void()> setup_predict(CLI::App& app);
 std::function<void()> setup_vocab(CLI::App& app);

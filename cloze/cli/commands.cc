@@ -14,6 +14,7 @@ constexpr Command kCommands[] = {
     {"quantize", "store weights in 8 bits or as half-width floats: smaller, and faster in 8 bits", setup_quantize},
     {"compress", "prune, train again and quantize towards a goal of speed, and report what was tried", setup_compress},
     {"compare", "models side by side: size, memory, start, latency, throughput, accuracy", setup_compare},
+    {"distill", "train a smaller student to answer as a trained teacher does", setup_distill},
     {"convert", "write a pruned model as an ordinary one", setup_convert},
     {"embed", "vectors of texts, tokens or words; attention", setup_embed},
     {"inspect", "who attends to whom: a table of each head's habits, or a page that draws it", setup_inspect},

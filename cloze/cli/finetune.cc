@@ -1,5 +1,6 @@
 #include "cloze/base/fields.h"
 #include "cloze/base/profile.h"
+#include "cloze/base/temporary_folder.h"
 #include "cloze/base/thread_team.h"
 #include "cloze/cli/command.h"
 #include "cloze/cli/finetune_adapt.h"
@@ -10,6 +11,8 @@
 #include "cloze/cli/output.h"
 #include "cloze/cli/profile.h"
 #include "cloze/cli/training_run.h"
+#include "cloze/compress/write_model.h"
+#include "cloze/model/checkpoint.h"
 #include "cloze/train/same_start.h"
 #include "cloze/train/seeds.h"
 
@@ -46,6 +49,12 @@ Json run_record(const Options& options) {
 std::unique_ptr<TrainingTask> make_task(const Options& options, int64_t seed) {
   const ProfilePhase phase("load");
   TrainingSource source = resolve(options.source, options.table, seed);
+  std::optional<TemporaryFolder> start;
+  if (options.source.keep_layers > 0) {
+    start.emplace("cloze-layers");
+    write_layers(source.model, start->path() / "model", options.source.keep_layers);
+    source.model = (start->path() / "model").string();
+  }
   options.frozen.join_features(source);
   add_teacher(options.source.teacher, source);
   return find_training_task(options.source.task).train(source);
@@ -132,13 +141,22 @@ void run(const Options& given, const CLI::App& app, Communicator& communicator) 
   say_result(result, options.train, options.flags, watcher, "give --dev to keep the best ones");
 }
 
-}  // namespace
+/// The student of `distill`: by default every second layer of its teacher.
+void choose_student(Source& source) {
+  if (source.from_scratch) {
+    if (source.vocab.empty()) source.vocab = source.teacher;
+    return;
+  }
+  if (!source.model.empty()) return;
+  source.model = source.teacher;
+  if (source.keep_layers == 0)
+    source.keep_layers = std::max<int64_t>(1, load_config(ModelFiles::open(source.teacher)).num_hidden_layers / 2);
+}
 
-std::function<void()> setup_finetune(CLI::App& app) {
+std::shared_ptr<Options> add_options(CLI::App& app) {
   auto options = std::make_shared<Options>();
   FieldBinder binder(app);
   options->source.visit(binder);
-  app.get_option("--task")->required();
   app.get_option("--train")->required();
   options->adapt.add(app);
   options->flags.add(app);
@@ -150,8 +168,34 @@ std::function<void()> setup_finetune(CLI::App& app) {
   options->table.add(app, TableFlags::Labels::kOffer, "refuse");
   options->threads.add(app);
   options->profile.add(app);
+  return options;
+}
+
+std::function<void()> in_job(const std::shared_ptr<Options>& options, const CLI::App& app) {
   return [options, &app] {
     run_in_job([&](Communicator& communicator) { options->profile.run([&] { run(*options, app, communicator); }); });
+  };
+}
+
+}  // namespace
+
+std::function<void()> setup_finetune(CLI::App& app) {
+  const auto options = add_options(app);
+  app.get_option("--task")->required();
+  return in_job(options, app);
+}
+
+std::function<void()> setup_distill(CLI::App& app) {
+  const auto options = add_options(app);
+  app.get_option("--teacher")->required();
+  app.get_option("--model")->description("the student, if it is a model already; default: the teacher, --keep-layers");
+  app.get_option("--keep-layers")
+      ->description("start from so many of the teacher's layers, evenly spread; 0: half of them");
+  options->source.task = "text-classification";
+  app.get_option("--task")->description("text-classification");
+  return [options, work = in_job(options, app)] {
+    choose_student(options->source);
+    work();
   };
 }
 

@@ -28,6 +28,15 @@ TrainingSource resolve(const Source& s, const TableFlags& table, int64_t seed) {
   CLOZE_CHECK(s.teacher_weight >= 0 && s.teacher_weight <= 1 && s.temperature > 0 && s.temperature <= 1000,
               ErrorCode::kUsage, "--teacher-weight must be 0 to 1 and --temperature above 0, got {} and {}",
               s.teacher_weight, s.temperature);
+  CLOZE_CHECK(s.hidden_weight >= 0 && s.hidden_weight < 1e6 && s.relation_weight >= 0 && s.relation_weight < 1e6,
+              ErrorCode::kUsage, "--hidden-weight and --relation-weight must be in [0, 1000000), got {} and {}",
+              s.hidden_weight, s.relation_weight);
+  CLOZE_CHECK(!s.teacher.empty() || (s.unlabelled.empty() && s.hidden_weight == 0 && s.relation_weight == 0),
+              ErrorCode::kUsage,
+              "--unlabelled, --hidden-weight and --relation-weight learn from a teacher: give "
+              "--teacher");
+  CLOZE_CHECK(s.keep_layers >= 0 && (s.keep_layers == 0 || !s.model.empty()), ErrorCode::kUsage,
+              "--keep-layers takes a count of layers of --model, got {}", s.keep_layers);
   // Before the aggregate: g++ 12 destroys members that it never made when an initialiser throws.
   const ExampleOptions examples = table.resolve();
   TrainingSource source{.model = s.model,
@@ -44,7 +53,10 @@ TrainingSource resolve(const Source& s, const TableFlags& table, int64_t seed) {
                         .dropout = s.dropout,
                         .seed = static_cast<uint64_t>(seed),
                         .teacher_weight = s.teacher_weight,
-                        .temperature = s.temperature};
+                        .temperature = s.temperature,
+                        .unlabelled = s.unlabelled,
+                        .state_teacher = s.teacher,
+                        .states = {s.hidden_weight, s.relation_weight}};
   if (s.from_scratch) source.scratch_config = scratch_config({s.size, s.layers, s.hidden, s.heads, 0});
   return source;
 }

@@ -8,10 +8,11 @@ namespace cloze::cli {
 
 /// What the run is about; the fields go into run.json, and a resumed run must have the same.
 struct Source {
-  std::string task, model, train, dev, vocab, size, long_texts, class_weights, teacher;
+  std::string task, model, train, dev, vocab, size, long_texts, class_weights, teacher, unlabelled;
   bool from_scratch = false, cased = false;
-  int64_t layers = 0, hidden = 0, heads = 0, max_length = 0, stride = -1;
-  double dropout = -1, label_smoothing = 0, r_drop = 0, teacher_weight = 0.5, temperature = 2;
+  int64_t keep_layers = 0, layers = 0, hidden = 0, heads = 0, max_length = 0, stride = -1;
+  double dropout = -1, label_smoothing = 0, r_drop = 0, teacher_weight = 0.5, temperature = 2, hidden_weight = 0,
+         relation_weight = 0;
 
   template <class Visitor>
   void visit(Visitor& visitor) {
@@ -39,6 +40,13 @@ struct Source {
             "labels, e.g. the model that this one was pruned from");
     visitor("teacher_weight", teacher_weight, "with --teacher: its share of the loss; 1: labels do not count");
     visitor("temperature", temperature, "with --teacher: both answers are softened by it");
+    visitor("unlabelled", unlabelled, "with --teacher: texts without labels, of which its answers are learned too");
+    visitor("hidden_weight", hidden_weight,
+            "with --teacher: weight of the square gap of hidden states, projected where widths differ; e.g. 1");
+    visitor("relation_weight", relation_weight,
+            "with --teacher: weight of the divergence of attention relations in the last layer (MiniLMv2); e.g. 1");
+    visitor("keep_layers", keep_layers,
+            "with --model: start from so many of its layers, evenly spread, the last one among them; 0: all");
     visitor("class_weights", class_weights, "balanced, or LABEL=WEIGHT,…: how much each class counts in the loss");
   }
 };

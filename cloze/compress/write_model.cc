@@ -49,6 +49,18 @@ void write_pruned(const Path& from, const Path& to, const Structure& keep, std::
   write_safetensors(files.path(ModelFiles::kWeights), tensors);
 }
 
+void write_layers(const Path& from, const Path& to, int64_t count) {
+  const BertConfig config = load_config(ModelFiles::open(from));
+  const int64_t all = config.num_hidden_layers;
+  CLOZE_CHECK(count >= 1 && count <= all, ErrorCode::kValue, "{} of the {} layers of {} cannot be kept", count, all,
+              from.string());
+  const Structure whole = whole_structure(config);
+  Structure keep;
+  for (int64_t i = 1; i <= count; ++i)
+    keep.push_back(whole[static_cast<size_t>((2 * i * all + count) / (2 * count) - 1)]);
+  write_pruned(from, to, keep, {});
+}
+
 void write_dense(const Path& from, const Path& to) {
   const BertConfig config = load_config(ModelFiles::open(from));
   Weights weights(from);

@@ -13,6 +13,10 @@ namespace cloze {
 /// prune_vocabulary; kUnsupported for a frozen classifier, which knows the vectors of its whole encoder.
 void write_pruned(const Path& from, const Path& to, const Structure& keep, std::span<const int32_t> pieces);
 
+/// Writes the model with `count` of its layers, evenly spread, the last one among them (as DistilBERT starts from every
+/// second layer of its teacher: Sanh et al., 2019). Errors: kValue for fewer than 1 or more than there are.
+void write_layers(const Path& from, const Path& to, int64_t count);
+
 /// Copies what stands in the model's folder but its weights and config.json.
 void copy_model_rest(const Weights& weights, const Path& from, const Path& to);
 /// Errors: kUnsupported for a classifier on a frozen encoder, which knows the vectors of its whole encoder.

@@ -209,6 +209,12 @@ Var EncoderLayer::queries_and_keys(const Var& x) const {
   return linear_group(x, {query_.floats(), key_.floats()}, {query_.bias(), key_.bias()}, nullptr, Precision::kF32);
 }
 
+Var EncoderLayer::projections(const Var& x) const {
+  CLOZE_CHECK(attends(), ErrorCode::kInternal, "a layer without heads has no queries");
+  return linear_group(x, {query_.floats(), key_.floats(), value_.floats()},
+                      {query_.bias(), key_.bias(), value_.bias()}, nullptr, Precision::kF32);
+}
+
 void EncoderLayer::collect(ParameterList& list) {
   for (Linear* layer : {&query_, &key_, &value_, &attention_output_})
     if (attends()) layer->collect(list);

@@ -119,6 +119,8 @@ class EncoderLayer {
   /// What attention compares, from the layer's input: queries and keys side by side, [T,2A]. Errors:
   /// kInternal without heads.
   Var queries_and_keys(const Var& x) const;
+  /// Queries, keys and values side by side, [T,3A]. Errors: as above.
+  Var projections(const Var& x) const;
   void collect(ParameterList& list);
   /// The linear layers that may have an adapter: query, key, value, attention_output, up, down.
   static const std::vector<std::string>& adapter_targets();

@@ -64,11 +64,20 @@ Var cross_entropy(const Var& logits, const Tensor& targets, const Tensor& class_
 /// 2021). `row_weight` [R] of F32 may be undefined. One thread.
 Var symmetric_kl(const Var& logits, double factor, const Tensor& row_weight = {});
 
-/// factor T^2 times the mean over rows of KL(q || s), with s = softmax(logits / T) and q the teacher's probabilities [R,C]
-/// (F32, at temperature 1) at the same temperature -> [1] (Hinton et al., "Distilling the Knowledge in a Neural Network",
-/// 2015). `row_weight` [R] of F32 may be undefined. One thread.
+/// factor T^2 times the mean over rows of KL(q || s), with s = softmax(logits / T) and q the teacher's probabilities
+/// [R,C] (F32, at temperature 1) at the same temperature -> [1] (Hinton et al., "Distilling the Knowledge in a Neural
+/// Network", 2015). `row_weight` [R] of F32 may be undefined. One thread.
 Var distillation_loss(const Var& logits, const Tensor& teacher, double temperature, double factor,
                       const Tensor& row_weight = {});
+
+/// factor times the mean of (x - target)^2 over all elements -> [1]. One thread.
+Var mean_square_gap(const Var& x, const Tensor& target, double factor);
+
+/// factor times the mean over tokens and heads of KL(q || s): s and q are the rows of softmax(A A^T / sqrt(d)) of a
+/// head's d columns A of x [T,W] and of target [T,W'], within each sequence (offsets as in attention) -> [1]:
+/// MiniLMv2's relations where queries, keys and values stand side by side (Wang et al., 2021). `heads` divides both
+/// widths.
+Var relation_loss(const Var& x, const Tensor& target, const Tensor& offsets, int64_t heads, double factor);
 
 /// factor x, of any shape.
 Var scaled(const Var& x, double factor);

@@ -19,6 +19,7 @@
 #include "cloze/task/batches.h"
 #include "cloze/task/long_texts.h"
 #include "cloze/task/row_numbers.h"
+#include "cloze/task/state_teacher.h"
 #include "cloze/text/tokenizer.h"
 
 namespace cloze {
@@ -110,6 +111,11 @@ struct TrainingSource {
   /// distillation_loss().
   Teach teach = {};
   double teacher_weight = 0.5, temperature = 2;
+  /// Texts without labels, of which the teacher's answers alone are learned; may be empty.
+  Path unlabelled = {};
+  /// A model directory whose inner states are learned too; empty: not.
+  Path state_teacher = {};
+  StateOptions states = {};
 };
 
 /// One JSON object a row, in order.

@@ -2,6 +2,7 @@
 #include "cloze/task/text_classification.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "cloze/base/profile.h"
@@ -34,25 +35,33 @@ class ClassificationTraining : public TrainingTask {
     ExampleOptions options = source.examples;
     options.columns.label_need = Need::kRequired;
     options.columns.extra = source.number_columns;
-    const Examples train = read(source.train, options, "train");
+    Examples train = read(source.train, options, "train");
     if (source.fit_numbers) {  // first: a mistake in them must not wait for the tokens
       numbers_ = source.fit_numbers(train.rows, source.train.string());
       for (const std::string& line : numbers_->summary()) summary_.push_back(line);
     }
     make_model(source, collect_labels(train.rows, source.train.string()));
+    labelled_ = train.rows.size();
+    if (!source.unlabelled.empty()) add_unlabelled(source, train);
     encode(train, source.train, "train", train_, train_labels_);
     if (!source.dev.empty()) {
       const Examples dev = read(source.dev, options, "dev");
       encode(dev, source.dev, "dev", dev_, dev_labels_);
     }
     if (source.teach) taught_ = source.teach(train.rows, model_->config.labels, source.train.string());
-    weights_ = class_weights(source.class_weights, model_->config.labels, train_labels_);
+    if (source.states.any())
+      states_.emplace(source.state_teacher, model_->tokenizer, model_->config, source.states, source.seed);
+    weights_ = class_weights(source.class_weights, model_->config.labels, std::span(train_labels_).first(labelled_));
     if (!weights_.empty()) class_weight_ = Tensor::of(Shape({static_cast<int64_t>(weights_.size())}), weights_);
     for (size_t row = 0; row < train_.text.rows(); ++row) sequence_rows_.resize(train_.text.begin[row + 1], row);
     summarise();
   }
 
-  ParameterList parameters() override { return model_->parameters(); }
+  ParameterList parameters() override {
+    ParameterList list = model_->parameters();
+    if (states_) states_->collect(list);
+    return list;
+  }
   /// A window is a row of its own in training, which bounds the memory of a step. The windows of a text share the
   /// weight of one row, so that long texts count no more than short ones.
   int64_t rows() const override { return static_cast<int64_t>(train_.text.sequences.size()); }
@@ -72,7 +81,9 @@ class ClassificationTraining : public TrainingTask {
     const bool windows = train_.text.sequences.size() > train_.text.rows();
     const Tensor once = windows ? Tensor::of(Shape({static_cast<int64_t>(rows.size())}), shares) : Tensor();
     if (r_drop_ > 0) return twice(rows, targets, shares, once, context);
-    return loss_of(forward(rows, context), rows, targets, once);
+    Var extra;
+    const Var logits = forward(rows, context, extra);
+    return with(loss_of(logits, rows, targets, once), extra);
   }
 
   Bert* encoder() override { return &model_->bert; }
@@ -133,27 +144,67 @@ class ClassificationTraining : public TrainingTask {
  private:
   const TokenSequence& sequence(int64_t row) const { return train_.text.sequences[static_cast<size_t>(row)]; }
 
-  Var forward(std::span<const int64_t> rows, ForwardContext& context) const {
-    const Var logits = model_->forward(join_sequences(train_.text.sequences, rows), context);
+  /// `extra` gets what a teacher of states adds to the loss, where there is one.
+  Var forward(std::span<const int64_t> rows, ForwardContext& context, Var& extra) const {
+    const RaggedBatch batch = join_sequences(train_.text.sequences, rows);
+    Var logits;
+    if (states_) {
+      std::vector<Var> hidden;
+      logits = model_->forward(batch, context, hidden);
+      extra = states_->loss(model_->bert, batch, hidden);
+    } else {
+      logits = model_->forward(batch, context);
+    }
     if (!numbers_) return logits;
     std::vector<size_t> texts;
     for (const int64_t row : rows) texts.push_back(text_of(row));
     return add(logits, model_->numbers_head->forward(Var(train_.numbers.dense(texts)), context));
   }
 
+  static Var with(const Var& loss, const Var& extra) { return extra.defined() ? add(loss, extra) : loss; }
+
+  /// How much a text learns from the teacher, the rest from its label.
+  double taught_share(int64_t row) const { return text_of(row) < labelled_ ? teacher_weight_ : 1; }
+
   /// Of the labels, and of the teacher where there is one. `share` [R]: see row_weight(); may be undefined.
   Var loss_of(const Var& logits, std::span<const int64_t> rows, const std::vector<int32_t>& targets,
               const Tensor& share) const {
-    const Var own = cross_entropy(logits, Tensor::of(Shape({static_cast<int64_t>(rows.size())}), targets),
-                                  class_weight_, label_smoothing_, share);
-    if (!taught_.defined()) return own;
+    const Shape R({static_cast<int64_t>(rows.size())});
+    if (!taught_.defined())
+      return cross_entropy(logits, Tensor::of(R, targets), class_weight_, label_smoothing_, share);
+    // Each row's share is split between its label and the teacher; each of the two means has its part of the whole.
+    const Tensor to_label(R, DType::kF32), to_teacher(R, DType::kF32);
     const int64_t C = taught_.shape()[1];
-    const Tensor teacher({static_cast<int64_t>(rows.size()), C}, DType::kF32);
-    for (size_t i = 0; i < rows.size(); ++i)
+    const Tensor teacher({R[0], C}, DType::kF32);
+    double label_sum = 0, teacher_sum = 0;
+    for (size_t i = 0; i < rows.size(); ++i) {
       std::copy_n(taught_.data<float>() + static_cast<int64_t>(text_of(rows[i])) * C, C,
                   teacher.data<float>() + static_cast<int64_t>(i) * C);
-    return add(scaled(own, 1 - teacher_weight_),
-               distillation_loss(logits, teacher, temperature_, teacher_weight_, share));
+      const double own = share.defined() ? static_cast<double>(share.data<float>()[i]) : 1,
+                   taught = own * taught_share(rows[i]);
+      to_teacher.data<float>()[i] = static_cast<float>(taught);
+      to_label.data<float>()[i] = static_cast<float>(own - taught);
+      teacher_sum += taught;
+      label_sum += own - taught;
+    }
+    const double all = teacher_sum + label_sum;
+    const Var own = cross_entropy(logits, Tensor::of(R, targets), class_weight_, label_smoothing_, to_label);
+    return add(scaled(own, label_sum / all),
+               distillation_loss(logits, teacher, temperature_, teacher_sum / all, to_teacher));
+  }
+
+  /// Appends texts whose labels stand for nothing: the teacher's answers alone count.
+  void add_unlabelled(const TrainingSource& source, Examples& train) {
+    CLOZE_CHECK(source.teach != nullptr, ErrorCode::kUsage, "texts without labels need a teacher: give --teacher");
+    CLOZE_CHECK(!numbers_, ErrorCode::kUsage, "--unlabelled brings texts alone, and --features reads more");
+    ExampleOptions options = source.examples;
+    options.columns.label_need = Need::kIgnored;
+    options.columns.label.clear();
+    Examples texts = read(source.unlabelled, options, "unlabelled");
+    for (TextExample& row : texts.rows) {
+      row.label = model_->config.labels[0];
+      train.rows.push_back(std::move(row));
+    }
   }
 
   /// R-Drop: the rows twice in one batch, so with two draws of dropout.
@@ -164,9 +215,10 @@ class ClassificationTraining : public TrainingTask {
     targets.insert(targets.end(), targets.begin(), targets.begin() + static_cast<std::ptrdiff_t>(rows.size()));
     shares.insert(shares.end(), shares.begin(), shares.begin() + static_cast<std::ptrdiff_t>(rows.size()));
     const Shape R({static_cast<int64_t>(doubled.size())});
-    const Var logits = forward(doubled, context);
+    Var extra;
+    const Var logits = forward(doubled, context, extra);
     const Var own = loss_of(logits, doubled, targets, once.defined() ? Tensor::of(R, shares) : Tensor());
-    return add(own, symmetric_kl(logits, r_drop_, once));
+    return with(add(own, symmetric_kl(logits, r_drop_, once)), extra);
   }
 
   Examples read(const Path& path, const ExampleOptions& options, const char* what) {
@@ -258,6 +310,8 @@ class ClassificationTraining : public TrainingTask {
   double row_weight(int64_t row) const { return 1.0 / static_cast<double>(train_.text.windows(text_of(row))); }
 
   double label_smoothing_, r_drop_, teacher_weight_, temperature_;
+  size_t labelled_ = 0;  ///< of the training texts the first so many have labels
+  std::optional<StateTeacher> states_;
   Tensor taught_;  ///< the teacher's probabilities of the training texts [texts,C]; undefined without one
   std::unique_ptr<TextClassifier> model_;
   RowNumbersPtr numbers_;  ///< may be null

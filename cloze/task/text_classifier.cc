@@ -23,6 +23,13 @@ Var TextClassifier::forward(const RaggedBatch& batch, ForwardContext& context) c
   return head.forward(bert.pooled_only(batch, context), context);  // [B,H] -> [B,C]
 }
 
+Var TextClassifier::forward(const RaggedBatch& batch, ForwardContext& context, std::vector<Var>& hidden) const {
+  hidden.resize(static_cast<size_t>(config.num_hidden_layers + 1));
+  bert.visit_layers(batch, context, config.num_hidden_layers,
+                    [&](int64_t layer, const Var& x) { hidden[static_cast<size_t>(layer)] = x; });
+  return head.forward(bert.pooled(hidden.back(), batch), context);
+}
+
 void TextClassifier::freeze(Precision precision) {
   bert.freeze(EncoderLayer::Rows::kPicked, precision);
   head.freeze();

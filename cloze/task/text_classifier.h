@@ -27,6 +27,8 @@ struct TextClassifier {
   ParameterList parameters();
   /// Logits [B,C] of the text, without what numbers add.
   Var forward(const RaggedBatch& batch, ForwardContext& context) const;
+  /// The same, and the hidden states after each layer, the embeddings first.
+  Var forward(const RaggedBatch& batch, ForwardContext& context, std::vector<Var>& hidden) const;
   void freeze(Precision precision = Precision::kF32);
   void thaw();
 };
