@@ -10,6 +10,7 @@
 #include "cloze/compress/judge.h"
 #include "cloze/compress/measure_models.h"
 #include "cloze/compress/prune_rounds.h"
+#include "cloze/compress/sparsify.h"
 #include "cloze/compress/write_model.h"
 #include "cloze/model/checkpoint.h"
 #include "cloze/train/communicator.h"
@@ -20,22 +21,29 @@ namespace {
 struct Options : PruneFlags {
   std::string output, dev, keep, target_latency, target_size;
   std::vector<std::string> vocabulary;
-  double target_speedup = 0, max_drop = -1;
+  double target_speedup = 0, max_drop = -1, sparsity = 0;
   int64_t rounds = 4, min_count = 1;
   bool gradual = false;
   LatencyOptions latency;
 
-  bool cuts() const { return !keep.empty() || target_speedup != 0 || !target_latency.empty() || !target_size.empty(); }
+  bool cuts() const {
+    return !keep.empty() || target_speedup != 0 || !target_latency.empty() || !target_size.empty() || sparsity != 0;
+  }
 };
 
 void check(const Options& o) {
   const auto goals = static_cast<int>(!o.keep.empty()) + static_cast<int>(o.target_speedup != 0) +
-                     static_cast<int>(!o.target_latency.empty()) + static_cast<int>(!o.target_size.empty());
+                     static_cast<int>(!o.target_latency.empty()) + static_cast<int>(!o.target_size.empty()) +
+                     static_cast<int>(o.sparsity != 0);
   CLOZE_CHECK(goals > 0 || !o.vocabulary.empty(), ErrorCode::kUsage,
               "what is to go? Give --keep heads=0.5,ffn=0.4, --target-speedup 2, --target-latency 8ms, --target-size "
-              "20MB or --vocabulary TEXT");
+              "20MB, --sparsity 0.9 or --vocabulary TEXT");
   CLOZE_CHECK(goals <= 1, ErrorCode::kUsage,
-              "--keep, --target-speedup, --target-latency and --target-size exclude each other");
+              "--keep, --target-speedup, --target-latency, --target-size and --sparsity exclude each other");
+  CLOZE_CHECK(o.sparsity == 0 || (o.sparsity > 0 && o.sparsity < 1), ErrorCode::kUsage,
+              "--sparsity is a share of zeros above 0 and below 1, got {}", o.sparsity);
+  CLOZE_CHECK(o.sparsity == 0 || o.importance.empty() || o.importance == "magnitude", ErrorCode::kUsage,
+              "--sparsity goes by magnitude, not by {}", o.importance);
   CLOZE_CHECK(o.target_speedup == 0 || (o.target_speedup > 1 && o.target_speedup < 1e6), ErrorCode::kUsage,
               "--target-speedup must be above 1, got {}", o.target_speedup);
   CLOZE_CHECK(o.importance.empty() || o.importance == "magnitude" || !o.data.empty(), ErrorCode::kUsage,
@@ -95,8 +103,44 @@ PruneGoal goal_of(const Options& o, const BertConfig& config, int64_t rounds) {
   return goal;
 }
 
+/// Whether a model of a round keeps within --max-drop of `whole`; says so.
+bool within(const Options& o, const Path& model, double whole) {
+  const auto& [name, value] = judge(model, "", o.dev, o.table.resolve()).headline();
+  const bool fits = 100 * (whole - value) <= o.max_drop + 1e-9;
+  say(fmt::format("{} {:.4f} -> {:.4f}{}", name, whole, value,
+                  fits ? "" : fmt::format(": more than {} points are lost; the model before it stays", o.max_drop)));
+  return fits;
+}
+
+/// The same model with zeros, in rounds where it is trained again between them.
+Path sparsify(const Options& o, const BertConfig& config, const Path& folder) {
+  if (o.recover_epochs > 0)
+    check_data(o, config);
+  else
+    say("note: without --recover what is left is not trained again: expect to lose much beyond half of the weights");
+  const bool gradual = o.gradual || o.max_drop >= 0;
+  const int64_t rounds = gradual ? o.rounds : 1;
+  const double whole = o.max_drop < 0 ? 0 : judge(o.model, "", o.dev, o.table.resolve()).headline().second;
+  Path model = o.model;
+  for (int64_t round = 1; round <= rounds; ++round) {
+    const double share = sparsity_at(o.sparsity, round, rounds);
+    Path next = folder / fmt::format("sparse-{}", round);
+    write_sparse(model, next, share);
+    if (o.recover_epochs > 0) {
+      const Path trained = folder / fmt::format("trained-{}", round);
+      train_again(o, next, trained, fmt::format(", {:.0f} % zeros", 100 * share), Zeros::kKept);
+      next = trained;
+    }
+    if (o.max_drop >= 0 && !within(o, next, whole)) break;
+    model = next;
+  }
+  say(fmt::format("{:.1f} % of the encoder's products are zeros", 100 * sparsity_of(model)));
+  return model;
+}
+
 /// Takes heads and neurons out; gives the folder of what came of it, in `folder` or the model's own.
 Path prune(const Options& o, const BertConfig& config, const Path& folder) {
+  if (o.sparsity != 0) return sparsify(o, config, folder);
   const bool reads = o.criterion() != Criterion::kMagnitude;
   if (reads) check_data(o, config);
   if (o.data.empty())
@@ -117,15 +161,7 @@ Path prune(const Options& o, const BertConfig& config, const Path& folder) {
       train_again(o, model, trained, fmt::format(", round {}", round));
       return trained;
     };
-  if (o.max_drop >= 0)
-    work.within = [&](const Path& model) {
-      const auto& [name, value] = judge(model, "", o.dev, o.table.resolve()).headline();
-      const bool fits = 100 * (whole - value) <= o.max_drop + 1e-9;
-      say(fmt::format(
-          "{} {:.4f} -> {:.4f}{}", name, whole, value,
-          fits ? "" : fmt::format(": more than {} points are lost; the model before it stays", o.max_drop)));
-      return fits;
-    };
+  if (o.max_drop >= 0) work.within = [&](const Path& model) { return within(o, model, whole); };
   const Path pruned = prune_in_rounds(o.model, goal, work);
   if (o.recover_epochs == 0 || gradual) return pruned;
   train_again(o, pruned, folder / "trained", "");
@@ -165,7 +201,11 @@ void run(const Options& o) {
   std::filesystem::remove_all(rounds);
   const BertConfig pruned = load_config(ModelFiles::open(folder.path()));
   constexpr int64_t kRuns = 9;
-  const auto [before, after] = measure_side_by_side(config, pruned, o.latency, kRuns);
+  const std::vector<Path> both = {o.model, folder.path()};
+  const std::vector<Workload> pass = {
+      {std::vector<int64_t>(static_cast<size_t>(o.latency.batch), o.latency.length), o.latency.batch}};
+  const auto seconds = time_models(both, pass, kRuns);
+  const double before = seconds[0][0], after = seconds[1][0];
   const double old_size = static_cast<double>(model_size(o.model).bytes) / 1e6,
                new_size = static_cast<double>(model_size(folder.path()).bytes) / 1e6;
   const double old_count = config.parameter_elements(), new_count = pruned.parameter_elements();
@@ -204,6 +244,8 @@ std::function<void()> setup_prune(CLI::App& app) {
   app.add_option("--target-latency", options->target_latency,
                  "the same until --batch rows of --length tokens take so long, e.g. 8ms");
   app.add_option("--target-size", options->target_size, "the same until the weights take so much, e.g. 20MB");
+  app.add_option("--sparsity", options->sparsity,
+                 "zeros in place of the smallest weights instead, such a share of each product of the encoder");
   app.add_option("--vocabulary", options->vocabulary,
                  "texts: pieces of the vocabulary that they never need go, with their embeddings");
   app.add_option("--min-count", options->min_count, "with --vocabulary: how often a piece must be needed")

@@ -74,7 +74,7 @@ void check_data(const PruneFlags& o, const BertConfig& config) {
               o.data, shorten_list(config.labels), shorten_list(found));
 }
 
-void train_again(const PruneFlags& o, const Path& from, const Path& to, const std::string& round) {
+void train_again(const PruneFlags& o, const Path& from, const Path& to, const std::string& round, Zeros zeros) {
   say(fmt::format("training again on {}{}", o.data, round));
   RecoverOptions options;
   options.program = own_program().string();
@@ -87,6 +87,7 @@ void train_again(const PruneFlags& o, const Path& from, const Path& to, const st
   options.max_length = o.max_length;
   options.seed = o.seed;
   options.threads = o.threads.threads;
+  options.keep_zeros = zeros == Zeros::kKept;
   const TemporaryFolder scratch;
   recover(from, to, options, scratch.path() / "log");
 }

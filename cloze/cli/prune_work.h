@@ -29,8 +29,10 @@ Importance weigh(const PruneFlags& flags, const Path& model, const BertConfig& c
 /// Errors: kValue for rows whose labels are not the model's; kUnsupported for a model that reads joined features.
 void check_data(const PruneFlags& flags, const BertConfig& config);
 
-/// Trains the model of folder `from` again, into `to`, with flags.model as its teacher.
-void train_again(const PruneFlags& flags, const Path& from, const Path& to, const std::string& round);
+/// Trains the model of folder `from` again, into `to`, with flags.model as its teacher. Zeros stay, if they are to.
+enum class Zeros : uint8_t { kFree, kKept };
+void train_again(const PruneFlags& flags, const Path& from, const Path& to, const std::string& round,
+                 Zeros zeros = Zeros::kFree);
 
 /// Which pieces of the model's vocabulary these texts need `min_count` times, and says how many.
 std::vector<int32_t> pieces_for(const Path& model, const std::vector<std::string>& texts, int64_t min_count);

@@ -27,6 +27,7 @@ void recover(const Path& from, const Path& to, const RecoverOptions& options, co
                                         "--learning-rate", fmt::format("{}", rate),
                                         "--max-length",    std::to_string(options.max_length),
                                         "--seed",          std::to_string(options.seed)};
+  if (options.keep_zeros) arguments.emplace_back("--keep-zeros");
   if (!options.teacher.empty()) arguments.insert(arguments.end(), {"--teacher", options.teacher});
   if (options.threads != 0) arguments.insert(arguments.end(), {"--threads", std::to_string(options.threads)});
   arguments.insert(arguments.end(), options.table.begin(), options.table.end());

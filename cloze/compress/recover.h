@@ -15,6 +15,7 @@ struct RecoverOptions {
   int64_t epochs = 1, batch_size = 32, max_length = 0, seed = 42;
   double rate = 0;  ///< learning rate; 0: recovery_rate()
   int threads = 0;
+  bool keep_zeros = false;
 };
 
 /// A third of 5e-5 * 768 / hidden width, at most 1e-4: what was learned is to be kept.

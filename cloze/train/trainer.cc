@@ -17,6 +17,7 @@
 #include "cloze/optim/adamw.h"
 #include "cloze/optim/schedule.h"
 #include "cloze/optim/start_pull.h"
+#include "cloze/optim/zero_mask.h"
 #include "cloze/train/gradient_reducer.h"
 #include "cloze/train/output_folder.h"
 #include "cloze/train/run_state.h"
@@ -72,6 +73,7 @@ class Run {
         reducer_(communicator, optimizer_.parameters()) {
     if (writes() && options.tuning.ema > 0) average_.emplace(optimizer_.parameters(), options.tuning.ema);
     if (options.tuning.start_decay > 0) pull_.emplace(encoder_parameters(), options.tuning.start_decay);
+    if (options.tuning.keep_zeros) zeros_.emplace(encoder_products(trained_of(task.parameters())));
     state_.frozen = checksum_of_frozen(task.parameters());
     total_steps_ = total_steps(task, options);
     budget_ = options.time_budget.empty() ? 0 : parse_duration(options.time_budget);
@@ -279,6 +281,7 @@ class Run {
         if (!optimizer_.pace(i).decays) rates.push_back(rate * optimizer_.pace(i).rate);
       pull_->apply(rates);
     }
+    if (zeros_) zeros_->apply();
     phase.next("report");
     ++state_.step;
     if (average_) average_->update(state_.step);
@@ -382,6 +385,7 @@ class Run {
   AdamW optimizer_;
   std::optional<WeightAverage> average_;  ///< of the process that writes
   std::optional<StartPull> pull_;
+  std::optional<ZeroMask> zeros_;
   std::string metric_;
   Precision precision_;
   GradientReducer reducer_;

@@ -52,6 +52,8 @@ void TuningOptions::check() const {
       part.kind == Kind::kLora ||
           (lora_rank == plain.lora_rank && lora_alpha == plain.lora_alpha && lora_targets == plain.lora_targets),
       ErrorCode::kUsage, "--lora-rank, --lora-alpha and --lora-targets go with --tune lora only, got --tune {}", tune);
+  CLOZE_CHECK(!keep_zeros || part.kind != Kind::kLora, ErrorCode::kUsage,
+              "--keep-zeros: what --tune lora adds to a weight has no zeros; take another --tune");
   CLOZE_CHECK(lora_rank >= 1, ErrorCode::kUsage, "--lora-rank must be at least 1, got {}", lora_rank);
   CLOZE_CHECK(lora_alpha > 0 && lora_alpha < 1e6, ErrorCode::kUsage, "--lora-alpha must be in (0, 1000000), got {}",
               lora_alpha);

@@ -16,6 +16,7 @@ struct TuningOptions {
   double fgm = 0;
   int64_t unfreeze_steps = 0;
   double start_decay = 0;
+  bool keep_zeros = false;
   int64_t lora_rank = 8;
   double lora_alpha = 16;
   std::string lora_targets = "query,value";
@@ -35,6 +36,7 @@ struct TuningOptions {
             "begin with pooler and classifier, and add a layer from above every so many steps; 0: all at once");
     visitor("start_decay", start_decay,
             "weight decay of the encoder towards its pretrained weights, instead of --weight-decay; 0: not");
+    visitor("keep_zeros", keep_zeros, "zeros in the products of the encoder's layers stay zeros: of a sparse model");
     visitor("lora_rank", lora_rank, "with --tune lora: rank of what is added to a weight");
     visitor("lora_alpha", lora_alpha, "with --tune lora: what is added is scaled by this / rank");
     visitor("lora_targets", lora_targets,

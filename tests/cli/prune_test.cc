@@ -128,5 +128,29 @@ TEST(PruneCommand, MistakesAreTold) {
   expect_outcome(place, place.run("$CLOZE convert --model $M --output ${D}p"), 2, {"Give --dense"});
 }
 
+TEST(PruneCommand, ZerosStayZerosWhileTheRestIsTrained) {
+  const HostilePlace place;
+  const Outcome made = place.run(kMake + kPrune + "--sparsity 0.8 --recover 2 --gradual --rounds 2 --data ${D}t.tsv");
+  expect_outcome(place, made, 0,
+                 {"training again on %t.tsv, 70 % zeros", "80.0 % of the encoder's products are zeros"});
+  const auto zeros = [&](const char* model) {
+    Weights weights{place / model};
+    const Tensor x = *weights.find("bert.encoder.layer.0.intermediate.dense.weight");
+    return static_cast<double>(std::ranges::count(x.values<float>(), 0.0f)) / static_cast<double>(x.elements());
+  };
+  EXPECT_NEAR(zeros("p"), 0.8, 0.005);
+  const std::string tune = "$CLOZE finetune --task text-classification --model ${D}p --train ${D}t.tsv --epochs 1 ";
+  expect_outcome(place, place.run(tune + "--output ${D}free; " + tune + "--keep-zeros --output ${D}kept"), 0, {});
+  EXPECT_NEAR(zeros("kept"), 0.8, 0.005);
+  EXPECT_LT(zeros("free"), 0.1);
+  expect_outcome(place, place.run(tune + "--keep-zeros --tune lora --output ${D}no"), 2, {"--keep-zeros"});
+  const auto refused = [&](const std::string& options, const std::string& words) {
+    expect_outcome(place, place.run("rm -rf ${D}p; " + kPrune + options), 2, {words});
+  };
+  refused("--sparsity 1", "--sparsity is a share of zeros above 0 and below 1");
+  refused("--sparsity 0.5 --keep heads=0.5", "exclude each other");
+  refused("--sparsity 0.5 --importance fisher --data ${D}t.tsv", "--sparsity goes by magnitude");
+}
+
 }  // namespace
 }  // namespace cloze::test

@@ -4,6 +4,7 @@
 #include "cloze/backend/cpu/gemm.h"
 #include "cloze/backend/cpu/gemm_bf16.h"
 #include "cloze/backend/cpu/gemm_int8.h"
+#include "cloze/backend/cpu/gemm_sparse.h"
 #include "cloze/backend/cpu/kernels.h"
 #include "cloze/backend/ref/ref_backend.h"
 #include "cloze/base/thread_team.h"
@@ -26,6 +27,9 @@ class CpuBackend : public RefBackend {
     if (!is_f32(weight)) return nullptr;
     if (precision == Precision::kInt8)
       return std::make_unique<cpu::PackedInt8>(cpu::pack_int8(quantize_weight(weight)));
+    // Whatever is mostly zeros, by pruning: nothing needs to say so.
+    if (cpu::zero_share(weight) >= cpu::kSparseFrom)
+      return std::make_unique<cpu::PackedSparse>(cpu::pack_sparse(weight));
     return std::make_unique<cpu::PackedMatrix>(
         cpu::pack_transposed(weight.data<float>(), weight.shape()[0], weight.shape()[1]));
   }
@@ -50,6 +54,9 @@ class CpuBackend : public RefBackend {
       same.precision = Precision::kF32;
       return linear(same);
     }
+    if (const auto* sparse = dynamic_cast<const cpu::PackedSparse*>(args.prepared); sparse != nullptr)
+      return cpu::multiply_sparse(args.x.data<float>(), args.x.shape()[0], *sparse, data_or_null(args.bias),
+                                  args.activation, args.y.data<float>());
     const auto* packed = static_cast<const cpu::PackedMatrix*>(args.prepared);
     cpu::PackedMatrix fresh;
     if (packed == nullptr) {

@@ -1,0 +1,66 @@
+// compare_sparse TOKENS K M [RUNS]: y = x W^T with a weight of which more and more is zero, dense and sparse in turns:
+// from which share of zeros on the sparse product is the faster one. A table in Markdown.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <functional>
+#include <vector>
+
+#include "cloze/backend/cpu/gemm.h"
+#include "cloze/backend/cpu/gemm_sparse.h"
+#include "cloze/base/rng.h"
+#include "cloze/base/thread_team.h"
+
+namespace {
+
+using cloze::Tensor;
+
+Tensor normal(int64_t rows, int64_t columns, double zeros) {
+  cloze::Rng rng(1, cloze::RandomStream::kTest);
+  const Tensor tensor({rows, columns}, cloze::DType::kF32);
+  for (float& value : tensor.values<float>()) {
+    const float number = static_cast<float>(rng.normal());
+    value = rng.uniform() < zeros ? 0.0f : number;
+  }
+  return tensor;
+}
+
+double seconds_of(const std::function<void()>& work) {
+  const auto begin = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 4) return fmt::print(stderr, "usage: compare_sparse TOKENS K M [RUNS]\n"), 2;
+  const int64_t T = std::atoll(argv[1]), K = std::atoll(argv[2]), M = std::atoll(argv[3]);
+  const int64_t runs = argc > 4 ? std::atoll(argv[4]) : 30;
+  if (T < 1 || K < 1 || M < 1 || runs < 1) return fmt::print(stderr, "all numbers must be at least 1\n"), 2;
+  const Tensor x = normal(T, K, 0), y({T, M}, cloze::DType::kF32);
+  fmt::print("{} tokens, weight {} x {}, {} threads, the least of {} runs\n\n", T, M, K, cloze::thread_team().size(),
+             runs);
+  fmt::print("| zeros | dense, us | sparse, us | times as fast |\n|---:|---:|---:|---:|\n");
+  for (const double zeros : {0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9, 0.95, 0.98}) {
+    const Tensor w = normal(M, K, zeros);
+    const auto dense = cloze::cpu::pack_transposed(w.data<float>(), M, K);
+    const auto sparse = cloze::cpu::pack_sparse(w);
+    double dense_seconds = 1e9, sparse_seconds = 1e9;
+    for (int64_t run = 0; run < runs; ++run) {
+      dense_seconds = std::min(dense_seconds, seconds_of([&] {
+                                 cloze::cpu::multiply(x.data<float>(), T, dense, nullptr, cloze::Activation::kNone,
+                                                      nullptr, y.data<float>());
+                               }));
+      sparse_seconds = std::min(sparse_seconds, seconds_of([&] {
+                                  cloze::cpu::multiply_sparse(x.data<float>(), T, sparse, nullptr,
+                                                              cloze::Activation::kNone, y.data<float>());
+                                }));
+    }
+    fmt::print("| {:.0f} % | {:.0f} | {:.0f} | {:.2f} |\n", 100 * zeros, 1e6 * dense_seconds, 1e6 * sparse_seconds,
+               dense_seconds / sparse_seconds);
+  }
+  return 0;
+}

@@ -1,0 +1,75 @@
+#include "cloze/compress/sparsify.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "cloze/compress/tensor_names.h"
+#include "cloze/compress/write_model.h"
+#include "cloze/model/checkpoint.h"
+
+namespace cloze {
+namespace {
+
+bool is_product(const std::string& name) {
+  const std::optional<LayerName> layer = layer_name(name);
+  return layer && layer->rest.ends_with(".weight") && layer->rest.find("LayerNorm") == std::string::npos;
+}
+
+/// The smallest numbers at 0.
+Tensor thinned(const Tensor& weight, double share) {
+  const Tensor result = weight.clone();
+  const auto values = result.values<float>();
+  const auto zeros = static_cast<size_t>(std::llround(share * static_cast<double>(values.size())));
+  if (zeros == 0) return result;
+  std::vector<uint32_t> order(values.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<uint32_t>(i);
+  // Of equal ones the first go, on every machine.
+  std::ranges::nth_element(order, order.begin() + static_cast<std::ptrdiff_t>(zeros - 1), [&](uint32_t a, uint32_t b) {
+    const float x = std::abs(values[a]), y = std::abs(values[b]);
+    return x != y ? x < y : a < b;
+  });
+  for (size_t i = 0; i < zeros; ++i) values[order[i]] = 0.0f;
+  return result;
+}
+
+}  // namespace
+
+void write_sparse(const Path& from, const Path& to, double share) {
+  const BertConfig config = load_config(ModelFiles::open(from));
+  refuse_frozen_classifier(config, from);
+  Weights weights(from);
+  std::vector<NamedTensor> tensors;
+  for (const std::string& name : canonical_names(weights)) {
+    Tensor value = *weights.find(name);
+    if (value.dtype() == DType::kF32) {
+      check_finite(value, name, weights.file_of(name).string());
+      if (is_product(name)) value = thinned(value, share);
+      if (const DType type = weights.stored_type(name); type != DType::kF32) value = to_half(value, type);
+    }
+    tensors.push_back({name, value});
+  }
+  copy_model_rest(weights, from, to);
+  const ModelFiles files = ModelFiles::create(to);
+  files.write_json(ModelFiles::kConfig, config.to_json());
+  write_safetensors(files.path(ModelFiles::kWeights), tensors);
+}
+
+double sparsity_of(const Path& model) {
+  Weights weights(model);
+  double zeros = 0, all = 0;
+  for (const std::string& name : canonical_names(weights)) {
+    if (!is_product(name)) continue;
+    const Tensor value = *weights.find(name);
+    if (value.dtype() != DType::kF32) continue;
+    zeros += static_cast<double>(std::ranges::count(value.values<float>(), 0.0f));
+    all += static_cast<double>(value.elements());
+  }
+  return all == 0 ? 0 : zeros / all;
+}
+
+double sparsity_at(double last, int64_t round, int64_t rounds) {
+  const double left = 1 - static_cast<double>(round) / static_cast<double>(rounds);
+  return last * (1 - left * left * left);
+}
+
+}  // namespace cloze

@@ -1,0 +1,90 @@
+// The product with a weight of mostly zeros: the numbers of the dense one, on every SIMD target.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "cloze/backend/cpu/gemm.h"
+#include "cloze/backend/cpu/gemm_sparse.h"
+#include "cloze/base/rng.h"
+#include "cloze/base/thread_team.h"
+#include "simd_target.h"
+
+namespace cloze::test {
+namespace {
+
+/// Normal numbers, of which about `zeros` are 0, and the whole first row.
+Tensor mostly_zeros(const Shape& shape, double zeros) {
+  Rng rng(7, RandomStream::kTest);
+  const Tensor tensor(shape, DType::kF32);
+  for (float& value : tensor.values<float>()) {
+    const float normal = static_cast<float>(rng.normal());
+    value = rng.uniform() < zeros ? 0.0f : normal;
+  }
+  if (zeros > 0 && shape[0] > 1) std::fill_n(tensor.data<float>(), shape[1], 0.0f);
+  return tensor;
+}
+
+TEST(Sparse, TheSumsAreThoseOfTheDenseProduct) {
+  const int64_t shapes[][3] = {{1, 1, 1},     {3, 7, 5},    {16, 64, 33},  {33, 64, 32},
+                               {65, 100, 31}, {70, 33, 70}, {128, 96, 64}, {5, 768, 3}};
+  for (const auto& [T, K, M] : shapes) {
+    const Tensor x = mostly_zeros({T, K}, 0), bias = mostly_zeros({M}, 0);
+    for (const double zeros : {0.0, 0.7, 0.97, 1.0}) {
+      const Tensor w = mostly_zeros({M, K}, zeros);
+      for (const int64_t target : simd_targets()) {
+        const SimdTarget chosen(target);
+        const Tensor dense({T, M}, DType::kF32), sparse = Tensor::full({T, M}, DType::kF32, std::nan(""));
+        cpu::multiply(x.data<float>(), T, cpu::pack_transposed(w.data<float>(), M, K), bias.data<float>(),
+                      Activation::kGelu, nullptr, dense.data<float>());
+        cpu::multiply_sparse(x.data<float>(), T, cpu::pack_sparse(w), bias.data<float>(), Activation::kGelu,
+                             sparse.data<float>());
+        for (int64_t i = 0; i < T * M; ++i)
+          ASSERT_EQ(sparse.data<float>()[i], dense.data<float>()[i])
+              << T << "x" << K << "x" << M << " with " << zeros << " zeros, element " << i << " on "
+              << simd_target_name(target);
+      }
+    }
+  }
+}
+
+TEST(Sparse, TheBackendTakesItWhereItIsTheFasterOne) {
+  const auto prepared = [](double zeros) {
+    return cpu_backend().prepare(mostly_zeros({64, 64}, zeros), Precision::kF32);
+  };
+  EXPECT_EQ(dynamic_cast<const cpu::PackedSparse*>(prepared(cpu::kSparseFrom - 0.1).get()), nullptr);
+  EXPECT_NE(dynamic_cast<const cpu::PackedSparse*>(prepared(cpu::kSparseFrom + 0.1).get()), nullptr);
+  const Tensor w = mostly_zeros({40, 30}, 0.9), x = mostly_zeros({9, 30}, 0);
+  const auto weight = cpu_backend().prepare(w, Precision::kF32);
+  const Tensor without({9, 40}, DType::kF32), with({9, 40}, DType::kF32);
+  const auto multiply = [&](const PreparedWeight* given, const Tensor& y) {
+    cpu_backend().linear(
+        {.x = x, .weight = w, .bias = {}, .activation = Activation::kTanh, .prepared = given, .pre = {}, .y = y});
+  };
+  multiply(weight.get(), with);
+  multiply(nullptr, without);
+  EXPECT_TRUE(std::ranges::equal(with.values<float>(), without.values<float>()));
+  // No rows: nothing to do.
+  cpu::multiply_sparse(nullptr, 0, cpu::pack_sparse(w), nullptr, Activation::kNone, nullptr);
+  EXPECT_DOUBLE_EQ(cpu::zero_share(Tensor::of({1, 4}, std::vector<float>{0, -0.0f, 1, 0})), 0.75);
+}
+
+TEST(Sparse, ThreadsChangeNoBit) {
+  const int64_t T = 150, K = 200, M = 300;
+  const Tensor x = mostly_zeros({T, K}, 0), w = mostly_zeros({M, K}, 0.9);
+  const cpu::PackedSparse packed = cpu::pack_sparse(w);
+  std::vector<std::vector<float>> results;
+  for (const int threads : {1, 2, 5}) {
+    set_thread_count(threads);
+    const Tensor y({T, M}, DType::kF32);
+    cpu::multiply_sparse(x.data<float>(), T, packed, nullptr, Activation::kRelu, y.data<float>());
+    results.emplace_back(y.values<float>().begin(), y.values<float>().end());
+  }
+  set_thread_count(0);
+  EXPECT_EQ(results[0], results[1]);
+  EXPECT_EQ(results[0], results[2]);
+}
+
+}  // namespace
+}  // namespace cloze::test

@@ -1,0 +1,62 @@
+#include "cloze/compress/sparsify.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "cloze/model/bert.h"
+#include "cloze/model/checkpoint.h"
+#include "tests/base/temporary.h"
+
+namespace cloze {
+namespace {
+
+void write_random(const Path& folder) {
+  BertConfig config;
+  config.vocab_size = 7;
+  config.hidden_size = 10;
+  config.num_hidden_layers = 2;
+  config.num_attention_heads = 2;
+  config.intermediate_size = 6;
+  config.max_position_embeddings = 8;
+  Bert bert(config, Pooler::kWith);
+  ParameterList parameters;
+  bert.collect(parameters);
+  for (Parameter* parameter : parameters) parameter->initialize(3, 0.5);
+  const ModelFiles files = ModelFiles::create(folder);
+  files.write_json(ModelFiles::kConfig, config.to_json());
+  save_parameters(files, parameters);
+}
+
+TEST(Sparsify, TheSmallestOfEachProductGo) {
+  const test::TemporaryFolder dir;
+  write_random(dir.path() / "a");
+  write_sparse(dir.path() / "a", dir.path() / "s", 0.75);
+  EXPECT_NEAR(sparsity_of(dir.path() / "a"), 0, 1e-9);
+  EXPECT_NEAR(sparsity_of(dir.path() / "s"), 0.75, 1e-9);
+  Weights before{dir.path() / "a"}, after{dir.path() / "s"};
+  for (const std::string& name : before.names()) {
+    const Shape shape = *before.shape_of(name);
+    const Tensor a = before.get(name, shape), b = after.get(name, shape);
+    const bool product = name.find("encoder.layer") != std::string::npos && shape.rank() == 2;
+    float largest_gone = 0, smallest_left = 1e9f;
+    for (int64_t i = 0; i < a.elements(); ++i) {
+      const float x = a.data<float>()[i], y = b.data<float>()[i];
+      if (y == x)
+        smallest_left = std::min(smallest_left, std::abs(x));
+      else
+        largest_gone = std::max(largest_gone, std::abs(x));
+      ASSERT_TRUE(y == x || (product && y == 0)) << name;
+    }
+    EXPECT_TRUE(!product || largest_gone <= smallest_left) << name;
+  }
+}
+
+TEST(Sparsify, TheScheduleBeginsFast) {
+  EXPECT_DOUBLE_EQ(sparsity_at(0.9, 4, 4), 0.9);
+  EXPECT_DOUBLE_EQ(sparsity_at(0.8, 1, 2), 0.7);
+  EXPECT_DOUBLE_EQ(sparsity_at(0.9, 1, 1), 0.9);
+}
+
+}  // namespace
+}  // namespace cloze
