@@ -23,8 +23,11 @@ printf '%s\n' "The movie was [MASK] and I loved it." "这个酒店的服[MASK]�
 paste -d '\n' "$work/masks" "$work/filled"
 
 accuracy() { sed -E 's/.*"accuracy": ([0-9.]+).*/\1/' "$1"; }
-number() { # of the pruning; seconds in ms
-  sed -E "s/.*\"$1\": ([0-9.e+-]+).*/\1/" "$work/pruned.json" | awk -v name="$1" '{ printf("%.1f", name ~ /seconds/ ? 1000 * $1 : $1) }'
+# What compare measured of a model and its compressed form, a line each.
+beside() {
+  awk -v name="$1" 'function value(key) { match($0, "\"" key "\": *[0-9.e+-]+"); t = substr($0, RSTART, RLENGTH); sub(/.*: */, "", t); return t + 0 }
+    { mb[NR] = value("file_bytes") / 1e6; memory[NR] = value("peak_bytes") / 1e6; rate[NR] = value("rows_per_s"); right[NR] = value("accuracy") }
+    END { printf("%s: %.1f -> %.1f MB, %.0f -> %.0f MB of memory, %.0f -> %.0f rows/s, accuracy %.2f -> %.2f", name, mb[1], mb[2], memory[1], memory[2], rate[1], rate[2], right[1], right[2]) }' "$work/compared.json"
 }
 summary=() small=()
 demo() {  # demo NAME LANGUAGE-FILE-SUFFIX TEXT...
@@ -51,12 +54,14 @@ demo() {  # demo NAME LANGUAGE-FILE-SUFFIX TEXT...
   printf '%s\n' "$@" | tee "$work/texts" | "$cloze" predict --model "$work/$language" >"$work/answers"
   paste -d '\n' "$work/texts" "$work/answers"
   echo
-  echo "== $name: pruned to twice the speed, and taught by what it was pruned from"
-  "$cloze" prune --model "$work/$language" --output "$work/$language-pruned" --target-speedup 2 --data "$train" --rows 128 >"$work/pruned.json"
-  "$cloze" finetune --task text-classification --train "$train" --epochs 2 --batch-size 16 --learning-rate 1e-4 \
-    --model "$work/$language-pruned" --teacher "$work/$language" --output "$work/$language-small" 2>/dev/null
-  "$cloze" evaluate --model "$work/$language-small" --data "$test" >"$work/$language-small.json" 2>/dev/null
-  small+=("$name: $(number seconds_before) -> $(number seconds) ms for 8 x 128 tokens, $(number megabytes_before) -> $(number megabytes) MB, accuracy $(accuracy "$work/$language.json") -> $(accuracy "$work/$language-small.json")")
+  echo "== $name: pruned to twice the speed and taught again by what it was pruned from, then in 8 bits"
+  "$cloze" prune --model "$work/$language" --output "$work/$language-pruned" --target-speedup 2 --data "$train" --rows 128 \
+    --recover 2 >/dev/null
+  "$cloze" quantize --model "$work/$language-pruned" --output "$work/$language-small" >/dev/null
+  echo
+  echo "== $name: both beside each other"
+  "$cloze" compare "$work/$language" "$work/$language-small" --data "$test" >"$work/compared.json"
+  small+=("$(beside "$name")")
   summary+=("$name: $(accuracy "$work/$language.json") accuracy from the checkpoint, $(accuracy "$work/$language-scratch.json") from random weights, $(accuracy "$work/$language-frozen.json") from frozen vectors and TF-IDF")
 }
 
@@ -72,6 +77,6 @@ demo Chinese zh \
 echo
 echo "== done: accuracy on 100 unseen reviews"
 printf '   %s\n' "${summary[@]}"
-echo "== pruned beside whole"
+echo "== pruned and in 8 bits, against whole"
 printf '   %s\n' "${small[@]}"
 echo "   Next: cloze finetune --help, README.md, docs/cli.md. The program is $cloze"
