@@ -17,12 +17,16 @@ namespace cloze::cli {
 namespace {
 
 struct Options : PruneFlags {
-  std::string output, dev;
-  std::vector<std::string> vocabulary;
   FrontGoal goal;
-  int64_t steps = 3, rounds = 2, min_count = 1;
+  int64_t steps = 3;
   bool no_int8 = false;
-  LatencyOptions latency{.batch = 32, .length = 64};
+
+  Options() {
+    rounds = 2;
+    recover_epochs = 1;
+    latency.batch = 32;
+    latency.length = 64;
+  }
 };
 
 void check(const Options& o) {
@@ -30,21 +34,8 @@ void check(const Options& o) {
               "--speedup must be above 1, got {}", o.goal.speedup);
   CLOZE_CHECK(o.goal.max_drop >= 0 && o.goal.max_drop <= 100, ErrorCode::kUsage,
               "--max-drop is in points of 100, got {}", o.goal.max_drop);
-  CLOZE_CHECK(o.steps >= 1 && o.steps <= 20 && o.rounds >= 1 && o.rounds <= 100 && o.rows >= 1 && o.min_count >= 1 &&
-                  o.latency.batch >= 1 && o.latency.batch <= 4096 && o.latency.length >= 1 && o.latency.multiple >= 1 &&
-                  o.latency.multiple <= 65536 && o.max_length >= 0 && o.recover_epochs >= 0 && o.recover_rate >= 0,
-              ErrorCode::kUsage,
-              "--steps (20 at most), --rounds, --rows, --min-count, --batch, --length and --multiple must be at least "
-              "1, --recover, --recover-rate and --max-length not negative");
-  CLOZE_CHECK(!std::filesystem::exists(o.output), ErrorCode::kUsage,
-              "--output {} is there already; give a new folder, or remove it", o.output);
-}
-
-std::string shape_text(const BertConfig& config) {
-  std::string text;
-  for (int64_t i = 0; i < config.num_hidden_layers; ++i)
-    text += fmt::format("{}{}/{}", i == 0 ? "" : " ", config.layer(i).heads, config.layer(i).feed_forward);
-  return text;
+  CLOZE_CHECK(o.steps >= 1 && o.steps <= 20, ErrorCode::kUsage, "--steps must be 1 to 20, got {}", o.steps);
+  o.PruneFlags::check();
 }
 
 /// The tries, one after another; each is measured at once, and all against the clock together at the end.
@@ -185,39 +176,14 @@ void run(const Options& o) {
 
 std::function<void()> setup_compress(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("--model", options->model, "trained model directory")->required();
-  app.add_option("--output", options->output, "new model directory")->required();
-  app.add_option("--data", options->data,
-                 "labelled rows: their gradients tell what matters, and models learn from them again")
-      ->required();
-  app.add_option("--dev", options->dev, "labelled rows to judge by")->required();
+  options->add(app);
+  for (const char* name : {"--data", "--dev"}) app.get_option(name)->required();
   app.add_option("--speedup", options->goal.speedup, "how many times as fast on this machine")->capture_default_str();
   app.add_option("--max-drop", options->goal.max_drop, "points of 100 that may be lost on --dev")
       ->capture_default_str();
   app.add_option("--steps", options->steps, "models tried on the way, each pruned from the one before")
       ->capture_default_str();
-  app.add_option("--rounds", options->rounds, "gradients are read anew so many times a step")->capture_default_str();
-  app.add_option("--rows", options->rows, "how many rows of --data they are read from")->capture_default_str();
-  app.add_option("--recover", options->recover_epochs,
-                 "epochs of training again after each step, with the whole model as teacher")
-      ->default_val(1);
-  app.add_option("--recover-rate", options->recover_rate,
-                 "its learning rate; 0: 5e-5 x 256 / hidden width, at most 1e-4")
-      ->capture_default_str();
-  app.add_option("--importance", options->importance, "fisher, taylor or magnitude; default: fisher");
-  app.add_option("--vocabulary", options->vocabulary, "texts: pieces that they never need go first");
-  app.add_option("--min-count", options->min_count, "with --vocabulary: how often a piece must be needed")
-      ->capture_default_str();
   app.add_flag("--no-int8", options->no_int8, "no weights in 8 bits");
-  app.add_option("--batch", options->latency.batch, "rows a pass, for timing")->capture_default_str();
-  app.add_option("--length", options->latency.length, "tokens a row, for timing")->capture_default_str();
-  app.add_option("--multiple", options->latency.multiple, "neurons a layer keeps are a multiple of it")
-      ->capture_default_str();
-  app.add_option("--max-length", options->max_length, "tokens a row when training again; 0: what the model takes")
-      ->capture_default_str();
-  app.add_option("--seed", options->seed, "draws the rows")->capture_default_str();
-  options->table.add(app, TableFlags::Labels::kOffer, "refuse");
-  options->threads.add(app);
   return [options] { run(*options); };
 }
 

@@ -19,12 +19,9 @@ namespace cloze::cli {
 namespace {
 
 struct Options : PruneFlags {
-  std::string output, dev, keep, target_latency, target_size;
-  std::vector<std::string> vocabulary;
+  std::string keep, target_latency, target_size;
   double target_speedup = 0, max_drop = -1, sparsity = 0;
-  int64_t rounds = 4, min_count = 1;
   bool gradual = false;
-  LatencyOptions latency;
 
   bool cuts() const {
     return !keep.empty() || target_speedup != 0 || !target_latency.empty() || !target_size.empty() || sparsity != 0;
@@ -48,20 +45,12 @@ void check(const Options& o) {
               "--target-speedup must be above 1, got {}", o.target_speedup);
   CLOZE_CHECK(o.importance.empty() || o.importance == "magnitude" || !o.data.empty(), ErrorCode::kUsage,
               "--importance {} reads gradients: give labelled rows with --data", o.importance);
-  CLOZE_CHECK(o.recover_epochs >= 0 && o.recover_rate >= 0 && o.max_length >= 0, ErrorCode::kUsage,
-              "--recover, --recover-rate and --max-length must not be negative");
   CLOZE_CHECK(o.recover_epochs == 0 || !o.data.empty(), ErrorCode::kUsage,
               "--recover trains again: give labelled rows with --data");
   CLOZE_CHECK(o.recover_epochs > 0 || !o.gradual, ErrorCode::kUsage,
               "--gradual trains between the rounds: give epochs with --recover");
   CLOZE_CHECK(o.max_drop < 0 || !o.dev.empty(), ErrorCode::kUsage, "--max-drop wants rows to judge by: give --dev");
-  CLOZE_CHECK(o.rows >= 1 && o.rounds >= 1 && o.rounds <= 100 && o.min_count >= 1 && o.latency.batch >= 1 &&
-                  o.latency.length >= 1 && o.latency.multiple >= 1 && o.latency.batch <= 4096 &&
-                  o.latency.multiple <= 65536,
-              ErrorCode::kUsage,
-              "--rows, --rounds (100 at most), --min-count, --batch, --length and --multiple must be at least 1");
-  CLOZE_CHECK(!std::filesystem::exists(o.output), ErrorCode::kUsage,
-              "--output {} is there already; give a new folder, or remove it", o.output);
+  o.PruneFlags::check();
 }
 
 /// "8ms" as 8e-3 and the like. Errors: kUsage.
@@ -168,13 +157,6 @@ Path prune(const Options& o, const BertConfig& config, const Path& folder) {
   return folder / "trained";
 }
 
-std::string shape_text(const BertConfig& config) {
-  std::string text;
-  for (int64_t i = 0; i < config.num_hidden_layers; ++i)
-    text += fmt::format("{}{}/{}", i == 0 ? "" : " ", config.layer(i).heads, config.layer(i).feed_forward);
-  return text;
-}
-
 void say_metrics(const Options& o, const Path& folder, const char* name, JsonLine& line) {
   const Judgement found = judge(folder, "", o.dev, o.table.resolve());
   std::string shown;
@@ -236,8 +218,7 @@ void run(const Options& o) {
 
 std::function<void()> setup_prune(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("--model", options->model, "model directory")->required();
-  app.add_option("--output", options->output, "new model directory")->required();
+  options->add(app);
   app.add_option("--keep", options->keep, "shares that stay: heads=0.5,ffn=0.4,layers=0.5, any of them");
   app.add_option("--target-speedup", options->target_speedup,
                  "take out what costs least until the encoder is so many times as fast on this machine");
@@ -246,36 +227,10 @@ std::function<void()> setup_prune(CLI::App& app) {
   app.add_option("--target-size", options->target_size, "the same until the weights take so much, e.g. 20MB");
   app.add_option("--sparsity", options->sparsity,
                  "zeros in place of the smallest weights instead, such a share of each product of the encoder");
-  app.add_option("--vocabulary", options->vocabulary,
-                 "texts: pieces of the vocabulary that they never need go, with their embeddings");
-  app.add_option("--min-count", options->min_count, "with --vocabulary: how often a piece must be needed")
-      ->capture_default_str();
-  app.add_option("--importance", options->importance,
-                 "fisher, taylor (both need --data) or magnitude; default: fisher with --data");
-  app.add_option("--data", options->data, "labelled rows whose gradients tell what matters");
-  app.add_option("--rows", options->rows, "how many rows of --data are read, drawn at random")->capture_default_str();
-  app.add_option("--rounds", options->rounds, "gradients are read anew so many times, as the model shrinks")
-      ->capture_default_str();
-  app.add_option("--dev", options->dev, "labelled rows to measure both models on");
-  app.add_option("--recover", options->recover_epochs,
-                 "train again on --data for so many epochs, with the whole model as teacher")
-      ->capture_default_str();
-  app.add_option("--recover-rate", options->recover_rate,
-                 "learning rate of --recover; 0: 5e-5 x 256 / hidden width, at most 1e-4")
-      ->capture_default_str();
   app.add_flag("--gradual", options->gradual, "with --recover: train again after each round, not once at the end");
   app.add_option("--max-drop", options->max_drop,
                  "stop at the last round that loses at most so many points of 100 on --dev; with --recover each round "
                  "is trained again first");
-  app.add_option("--max-length", options->max_length, "tokens a row when training again; 0: what the model takes")
-      ->capture_default_str();
-  app.add_option("--multiple", options->latency.multiple, "neurons a layer keeps are a multiple of it")
-      ->capture_default_str();
-  app.add_option("--batch", options->latency.batch, "rows a pass, for timing")->capture_default_str();
-  app.add_option("--length", options->latency.length, "tokens a row, for timing")->capture_default_str();
-  app.add_option("--seed", options->seed, "draws the rows")->capture_default_str();
-  options->table.add(app, TableFlags::Labels::kOffer, "refuse");
-  options->threads.add(app);
   return [options] { run(*options); };
 }
 

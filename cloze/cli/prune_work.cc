@@ -57,6 +57,59 @@ Importance by_magnitude(const Path& folder, const BertConfig& config) {
 
 }  // namespace
 
+void PruneFlags::add(CLI::App& app) {
+  app.add_option("--model", model, "model directory")->required();
+  app.add_option("--output", output, "new model directory")->required();
+  app.add_option("--data", data, "labelled rows: their gradients tell what matters, and models learn from them again");
+  app.add_option("--dev", dev, "labelled rows to judge models by");
+  app.add_option("--importance", importance,
+                 "fisher, taylor (both need --data) or magnitude; default: fisher with --data");
+  app.add_option("--rows", rows, "how many rows of --data are read for gradients, drawn at random")
+      ->capture_default_str();
+  app.add_option("--rounds", rounds, "gradients are read anew so many times, as the model shrinks")
+      ->capture_default_str();
+  app.add_option("--recover", recover_epochs,
+                 "train again on --data for so many epochs, with the whole model as teacher")
+      ->capture_default_str();
+  app.add_option("--recover-rate", recover_rate,
+                 "learning rate of --recover; 0: 5e-5 x 256 / hidden width, at most 1e-4")
+      ->capture_default_str();
+  app.add_option("--max-length", max_length, "tokens a row when training again; 0: what the model takes")
+      ->capture_default_str();
+  app.add_option("--vocabulary", vocabulary,
+                 "texts: pieces of the vocabulary that they never need go, with their embeddings");
+  app.add_option("--min-count", min_count, "with --vocabulary: how often a piece must be needed")
+      ->capture_default_str();
+  app.add_option("--multiple", latency.multiple, "neurons a layer keeps are a multiple of it")->capture_default_str();
+  app.add_option("--batch", latency.batch, "rows a pass, for timing")->capture_default_str();
+  app.add_option("--length", latency.length, "tokens a row, for timing")->capture_default_str();
+  app.add_option("--seed", seed, "draws the rows")->capture_default_str();
+  table.add(app, TableFlags::Labels::kOffer, "refuse");
+  threads.add(app);
+}
+
+void PruneFlags::check() const {
+  constexpr int64_t kMostRounds = 100, kMostRows = 4096, kMostMultiple = 65536;
+  CLOZE_CHECK(
+      rows >= 1 && rounds >= 1 && rounds <= kMostRounds && min_count >= 1 && latency.batch >= 1 &&
+          latency.batch <= kMostRows && latency.length >= 1 && latency.multiple >= 1 &&
+          latency.multiple <= kMostMultiple,
+      ErrorCode::kUsage,
+      "--rows, --rounds ({} at most), --min-count, --batch ({}), --length and --multiple ({}) must be at least 1",
+      kMostRounds, kMostRows, kMostMultiple);
+  CLOZE_CHECK(recover_epochs >= 0 && recover_rate >= 0 && max_length >= 0, ErrorCode::kUsage,
+              "--recover, --recover-rate and --max-length must not be negative");
+  CLOZE_CHECK(!std::filesystem::exists(output), ErrorCode::kUsage,
+              "--output {} is there already; give a new folder, or remove it", output);
+}
+
+std::string shape_text(const BertConfig& config) {
+  std::string text;
+  for (int64_t i = 0; i < config.num_hidden_layers; ++i)
+    text += fmt::format("{}{}/{}", i == 0 ? "" : " ", config.layer(i).heads, config.layer(i).feed_forward);
+  return text;
+}
+
 Importance weigh(const PruneFlags& o, const Path& model, const BertConfig& config, const std::string& round) {
   const Criterion criterion = o.criterion();
   return criterion == Criterion::kMagnitude ? by_magnitude(model, config)

@@ -9,19 +9,28 @@
 
 namespace cloze::cli {
 
-/// What is pruned, and by which rows.
+/// What is pruned, by which rows, and on which clock.
 struct PruneFlags {
-  std::string model, importance, data;
-  int64_t rows = 512, recover_epochs = 0, max_length = 0, seed = 42;
+  std::string model, output, importance, data, dev;
+  std::vector<std::string> vocabulary;
+  int64_t rows = 512, rounds = 4, min_count = 1, recover_epochs = 0, max_length = 0, seed = 42;
   double recover_rate = 0;
+  LatencyOptions latency;
   TableFlags table;
   ThreadsOption threads;
 
+  /// All but --max-drop and what says how much is to go.
+  void add(CLI::App& app);
+  /// Errors: kUsage for numbers that cannot be, and an output that is there.
+  void check() const;
   /// As asked; else by gradients where there are rows. Errors: kUsage.
   Criterion criterion() const {
     return parse_criterion(!importance.empty() ? importance : data.empty() ? "magnitude" : "fisher");
   }
 };
+
+/// "4/1024 3/512": heads and neurons of each layer.
+std::string shape_text(const BertConfig& config);
 
 /// How much the heads and neurons of the model of a folder matter, which has these labels. `round` is for people.
 Importance weigh(const PruneFlags& flags, const Path& model, const BertConfig& config, const std::string& round);

@@ -1,16 +1,14 @@
 // prune and convert through the program.
 #include "cloze/base/json.h"
 #include "hostile.h"
+#include "tuned_model.h"
 
 namespace cloze::test {
 namespace {
 
 using ::testing::HasSubstr;
 
-const std::string kMake =
-    "printf 'label\\ttext\\nup\\tgood x\\ndown\\tbad x\\nup\\tgood\\ndown\\tbad y\\n' > ${D}t.tsv; "
-    "$CLOZE finetune --task text-classification --model $M --train ${D}t.tsv --epochs 20 --learning-rate 1e-3 --output "
-    "${D}tuned; ";
+const std::string& kMake = kTunedModel;
 const std::string kPrune = "$CLOZE prune --model ${D}tuned --output ${D}p --batch 1 --length 4 --multiple 1 ";
 
 TEST(PruneCommand, PrunesMeasuresAndRunsEverywhere) {
@@ -131,8 +129,7 @@ TEST(PruneCommand, MistakesAreTold) {
 TEST(PruneCommand, ZerosStayZerosWhileTheRestIsTrained) {
   const HostilePlace place;
   const Outcome made = place.run(kMake + kPrune + "--sparsity 0.8 --recover 2 --gradual --rounds 2 --data ${D}t.tsv");
-  expect_outcome(place, made, 0,
-                 {"training again on %t.tsv, 70 % zeros", "of the encoder's products are zeros"});
+  expect_outcome(place, made, 0, {"training again on %t.tsv, 70 % zeros", "of the encoder's products are zeros"});
   const auto zeros = [&](const char* model) {
     Weights weights{place / model};
     const Tensor x = *weights.find("bert.encoder.layer.0.intermediate.dense.weight");

@@ -1,16 +1,14 @@
 // quantize and compare through the program.
 #include "cloze/base/json.h"
 #include "hostile.h"
+#include "tuned_model.h"
 
 namespace cloze::test {
 namespace {
 
 using ::testing::HasSubstr;
 
-const std::string kMake =
-    "printf 'label\\ttext\\nup\\tgood x\\ndown\\tbad x\\nup\\tgood\\ndown\\tbad y\\n' > ${D}t.tsv; "
-    "$CLOZE finetune --task text-classification --model $M --train ${D}t.tsv --epochs 20 --learning-rate 1e-3 --output "
-    "${D}tuned 2> ${D}log || exit 9; ";
+const std::string& kMake = kTunedModel;
 const std::string kQuantize = "$CLOZE quantize --model ${D}tuned --output ${D}q ";
 
 TEST(QuantizeCommand, EightBitsRunEverywhere) {
@@ -117,7 +115,7 @@ TEST(CompressCommand, RefusesInWords) {
   };
   refused("--speedup 1", 2, "--speedup must be above 1");
   refused("--max-drop -1", 2, "--max-drop is in points of 100");
-  refused("--steps 0", 2, "--steps (20 at most)");
+  refused("--steps 0", 2, "--steps must be 1 to 20");
   refused("--vocabulary ${D}none", 1, "%none");
   place.run("printf 'label\\ttext\\nup\\tgood\\nleft\\tx\\n' > ${D}t.tsv");
   refused("", 1, "must have rows of each of the model's labels");

@@ -6,9 +6,7 @@
 #include <cmath>
 
 #include "cloze/base/error.h"
-#include "cloze/model/bert.h"
-#include "cloze/model/checkpoint.h"
-#include "tests/base/temporary.h"
+#include "random_model.h"
 
 namespace cloze {
 namespace {
@@ -16,30 +14,14 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-BertConfig small_config() {
-  BertConfig config;
-  config.vocab_size = 11;
-  config.hidden_size = 12;
-  config.num_hidden_layers = 3;
-  config.num_attention_heads = 3;
-  config.intermediate_size = 20;
-  config.max_position_embeddings = 8;
+using test::write_random;
+
+/// Layers that lack a half.
+BertConfig pruned_config() {
+  BertConfig config = test::small_config();
   config.head_size = 4;
   config.layers = {{3, 20}, {0, 7}, {2, 0}};
   return config;
-}
-
-void write_random(const Path& folder, const BertConfig& config) {
-  Bert bert(config, Pooler::kWith);
-  ParameterList parameters;
-  bert.collect(parameters);
-  for (Parameter* parameter : parameters) {
-    parameter->init = Init::kNormal;
-    parameter->initialize(3, 0.5);
-  }
-  const ModelFiles files = ModelFiles::create(folder);
-  files.write_json(ModelFiles::kConfig, config.to_json());
-  save_parameters(files, parameters);
 }
 
 struct Loaded {
@@ -76,10 +58,10 @@ double largest_gap(const std::vector<float>& a, const std::vector<float>& b) {
 }
 
 TEST(Quantize, PartsAreTheHalvesThatThereAre) {
-  EXPECT_THAT(int8_parts(small_config()),
+  EXPECT_THAT(int8_parts(pruned_config()),
               ElementsAre("embeddings", "layer.0.attention", "layer.0.ffn", "layer.1.ffn", "layer.2.attention"));
   try {
-    check_parts({"layer.0.fnn"}, int8_parts(small_config()));
+    check_parts({"layer.0.fnn"}, int8_parts(pruned_config()));
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kUsage);
@@ -89,7 +71,7 @@ TEST(Quantize, PartsAreTheHalvesThatThereAre) {
 
 TEST(Quantize, StoredBitsComputeWhatTheRoundedFloatsDo) {
   const test::TemporaryFolder dir;
-  const BertConfig config = small_config();
+  const BertConfig config = pruned_config();
   write_random(dir.path() / "a", config);
   write_quantized(dir.path() / "a", dir.path() / "q", {int8_parts(config), {}});
   Weights weights{dir.path() / "q"};
@@ -110,7 +92,7 @@ TEST(Quantize, StoredBitsComputeWhatTheRoundedFloatsDo) {
 
 TEST(Quantize, FloatsAreWithinHalfAStepAndTwiceIsOnce) {
   const test::TemporaryFolder dir;
-  const BertConfig config = small_config();
+  const BertConfig config = pruned_config();
   write_random(dir.path() / "a", config);
   write_quantized(dir.path() / "a", dir.path() / "q", {int8_parts(config), {}});
   write_quantized(dir.path() / "q", dir.path() / "again", {int8_parts(config), {}});
@@ -133,7 +115,7 @@ TEST(Quantize, FloatsAreWithinHalfAStepAndTwiceIsOnce) {
 
 TEST(Quantize, WhatIsLeftOutStaysToTheBit) {
   const test::TemporaryFolder dir;
-  write_random(dir.path() / "a", small_config());
+  write_random(dir.path() / "a", pruned_config());
   write_quantized(dir.path() / "a", dir.path() / "q", {{"layer.0.ffn"}, DType::kF16});
   Weights before{dir.path() / "a"}, after{dir.path() / "q"};
   EXPECT_EQ(after.stored_type("bert.pooler.dense.weight"), DType::kF16);

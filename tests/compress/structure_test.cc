@@ -5,9 +5,7 @@
 
 #include "cloze/base/error.h"
 #include "cloze/compress/write_model.h"
-#include "cloze/model/bert.h"
-#include "cloze/model/checkpoint.h"
-#include "tests/base/temporary.h"
+#include "random_model.h"
 
 namespace cloze {
 namespace {
@@ -15,31 +13,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-BertConfig small_config() {
-  BertConfig config;
-  config.vocab_size = 11;
-  config.hidden_size = 12;
-  config.num_hidden_layers = 3;
-  config.num_attention_heads = 3;
-  config.intermediate_size = 5;
-  config.max_position_embeddings = 8;
-  config.type_vocab_size = 2;
-  return config;
-}
-
-/// Random weights, large enough for every part to matter.
-void write_random(const Path& folder, const BertConfig& config, DType type = DType::kF32) {
-  Bert bert(config, Pooler::kWith);
-  ParameterList parameters;
-  bert.collect(parameters);
-  for (Parameter* parameter : parameters) {
-    parameter->init = Init::kNormal;
-    parameter->initialize(3, 0.5);
-  }
-  const ModelFiles files = ModelFiles::create(folder);
-  files.write_json(ModelFiles::kConfig, config.to_json());
-  save_parameters(files, parameters, type);
-}
+using test::small_config;
+using test::write_random;
 
 using Change = std::function<void(const std::string& name, const Tensor& value)>;
 
