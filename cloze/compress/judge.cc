@@ -35,7 +35,7 @@ std::vector<uint8_t> right_of(const Tensor& probabilities, const std::vector<int
 
 }  // namespace
 
-const std::pair<std::string, double>& Judgement::headline() const {
+std::pair<std::string, double> Judgement::headline() const {
   const auto accuracy = std::ranges::find(metrics, "accuracy", &std::pair<std::string, double>::first);
   if (accuracy != metrics.end()) return *accuracy;
   const auto first = std::ranges::find_if(metrics, [](const auto& metric) { return metric.first != "loss"; });

@@ -19,7 +19,7 @@ struct Judgement {
   double seconds = 0;  ///< tokenizing and answering all rows, the model loaded; the least of several
 
   /// What the model is judged by: "accuracy", or of tasks without it their first metric that is no loss.
-  const std::pair<std::string, double>& headline() const;
+  std::pair<std::string, double> headline() const;
   int64_t right_count() const;
   /// "loss", NaN where there is none.
   double loss() const;
