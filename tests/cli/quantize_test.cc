@@ -93,10 +93,11 @@ TEST(CompareCommand, ModelsStandSideBySide) {
 const std::string kCompress =
     "$CLOZE compress --model ${D}tuned --output ${D}c --data ${D}t.tsv --dev ${D}t.tsv --batch 2 --length 8 ";
 
+// How much is pruned on the way depends on the clock, which sees little of so small a model.
 TEST(CompressCommand, WritesTheChosenModelAndItsReport) {
   const HostilePlace place;
   const Outcome made = place.run(kMake + kCompress + "--speedup 1.3 --max-drop 100 --steps 1 --rounds 1 --multiple 4");
-  expect_outcome(place, made, 0, {"> chosen", "whole ", "int8 ", "training again on", "done: the model is in %c"});
+  expect_outcome(place, made, 0, {"> chosen", "whole ", "int8 ", "done: the model is in %c"});
   const Json whole = Json::parse(made.out.substr(0, made.out.find('\n')));
   EXPECT_EQ(whole["model"], "whole");
   EXPECT_EQ(whole["times_as_fast"], 1);
