@@ -20,6 +20,14 @@ void check_word(const char* option, const std::string& word, const std::vector<s
   fail(ErrorCode::kUsage, "--{} must be one of {}; got \"{}\"{}", option, list, word, did_you_mean(word, words));
 }
 
+/// Weights from a file and features may be finite and their sums not.
+Tensor finite(const Tensor& result) {
+  for (const float value : result.values<float>())
+    CLOZE_CHECK(std::isfinite(value), ErrorCode::kValue,
+                "[classifier] the scores overflow: its weights, or the features, are too large");
+  return result;
+}
+
 }  // namespace
 
 void ClassifierOptions::check() const {
@@ -50,11 +58,11 @@ Tensor Classifier::checked(const Tensor& x) const {
 }
 
 Tensor Classifier::scores(const Tensor& x) const {
-  return score_rows(checked(x));
+  return finite(score_rows(checked(x)));
 }
 
 Tensor Classifier::probabilities(const Tensor& x) const {
-  return probability_rows(checked(x));
+  return finite(probability_rows(checked(x)));
 }
 
 std::unique_ptr<Classifier> fit_classifier(const LabelledVectors& data, const ClassifierOptions& options,

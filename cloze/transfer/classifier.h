@@ -69,7 +69,8 @@ class Classifier {
   int classes() const { return classes_; }
 
   /// x[n,d] F32 -> [n,C] F32, larger is better: the class of a row is that of its first largest score. What a score is
-  /// stands in the header of each kind. Errors: kShape; kValue for a number that is not finite.
+  /// stands in the header of each kind. Errors: kShape; kValue for a number that is not finite, in x or
+  /// in the scores.
   Tensor scores(const Tensor& x) const;
   /// x[n,d] F32 -> [n,C] F32, not negative, each row's sum 1 up to rounding. They fall and rise with the scores, but
   /// rounding may make the largest ones equal. Errors: as scores().

@@ -42,6 +42,9 @@ std::vector<KnnClassifier::Neighbours> KnnClassifier::nearest(const Tensor& x, i
   for (int64_t first = 0; first < x.shape()[0]; first += kQueriesAtOnce) {
     const int64_t last = std::min(first + kQueriesAtOnce, x.shape()[0]);
     const Tensor products = linear(Var(x.rows(first, last)), Var(rows_), Var()).value();  // [queries,N]
+    for (const float product : products.values<float>())  // what is not a number has no place in an order
+      CLOZE_CHECK(std::isfinite(product), ErrorCode::kValue,
+                  "[classifier] the distances overflow: its rows, or the features, are too large");
     thread_team().for_ranges(last - first, 1, [&](int64_t begin, int64_t end) {
       for (int64_t q = begin; q < end; ++q) {
         Neighbours all;

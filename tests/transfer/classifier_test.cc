@@ -9,6 +9,7 @@
 
 #include "cloze/base/json.h"
 #include "cloze/base/rng.h"
+#include "cloze/transfer/classifier_knn.h"
 #include "cloze/transfer/classifier_linear.h"
 #include "tests/base/temporary.h"
 
@@ -325,6 +326,18 @@ TEST(ClassifierTest, BadRowsAreRefused) {
         fit_classifier({Tensor::of(Shape({4, 1}), std::vector<float>{1, 1, 2, 2}), same, 2, {}, {}}, options, 1);
       }),
       HasSubstr("rows that vary within a class"));
+}
+
+TEST(ClassifierTest, ScoresThatOverflowAreAnError) {
+  const Tensor far = Tensor::of(Shape({2, 2}), std::vector<float>{3e38F, 3e38F, -3e38F, 3e38F});
+  const LinearClassifier linear("linear", 2,
+                                {far, Tensor::zeros({2}, DType::kF32), ScoreLink::kSoftmax, RowLength::kAsIs, 1, {}});
+  const KnnClassifier knn(far, Tensor::of(Shape({2}), std::vector<int32_t>{0, 1}), 2, {1, true, true});
+  const Tensor x = Tensor::of(Shape({1, 2}), std::vector<float>{4, 4}), small = Tensor::zeros({1, 2}, DType::kF32);
+  EXPECT_THAT(error_of([&] { linear.scores(x); }), HasSubstr("the scores overflow"));
+  EXPECT_THAT(error_of([&] { linear.probabilities(x); }), HasSubstr("the scores overflow"));
+  EXPECT_THAT(error_of([&] { knn.probabilities(x); }), HasSubstr("the distances overflow"));
+  EXPECT_EQ(numbers(linear.probabilities(small)), (std::vector<float>{0.5F, 0.5F}));
 }
 
 TEST(ClassifierTest, UnknownWordsAreRefused) {
