@@ -47,7 +47,7 @@ int main(int argc, char** argv) {
   for (const double zeros : {0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9, 0.95, 0.98}) {
     const Tensor w = normal(M, K, zeros);
     const auto dense = cloze::cpu::pack_transposed(w.data<float>(), M, K);
-    const auto sparse = cloze::cpu::pack_sparse(w);
+    const auto sparse = cloze::sparse_weight(w);
     double dense_seconds = 1e9, sparse_seconds = 1e9;
     for (int64_t run = 0; run < runs; ++run) {
       dense_seconds = std::min(dense_seconds, seconds_of([&] {

@@ -43,7 +43,7 @@ class PreparedWeight {
   Precision precision = Precision::kF32;
 };
 
-struct Int8Weight;  // int8.h
+struct CompactWeight;  // compact.h
 
 /// pre[T,M] = x[T,K] weight[M,K]^T + bias[M];  y[T,M] = activation(pre).
 /// bias may be absent, prepared null; with it weight may be absent. Of precision kF32 it gives the same bits as the
@@ -226,8 +226,8 @@ class Backend {
   /// A copy of weight[M,K] in the form that `linear` likes best; null where there is none. kInt8 is for f32 only;
   /// kBF16 has none.
   virtual std::unique_ptr<PreparedWeight> prepare(const Tensor& weight, Precision precision) const = 0;
-  /// The same of a weight that is stored in 8 bits.
-  virtual std::unique_ptr<PreparedWeight> prepare(const Int8Weight& weight) const = 0;
+  /// The same of a weight that is kept in 8 bits, or without its zeros.
+  virtual std::unique_ptr<PreparedWeight> prepare(const CompactWeight& weight) const = 0;
   virtual void linear(const LinearArgs&) const = 0;
   virtual void linear_backward(const LinearBackwardArgs&) const = 0;
   virtual void attention(const AttentionArgs&) const = 0;

@@ -85,10 +85,10 @@ Int8Weight join_int8(std::span<const Int8Weight* const> parts) {
   return joined;
 }
 
-Tensor expand_int8(const Int8Weight& weight) {
-  std::vector<int32_t> rows(static_cast<size_t>(weight.values.shape()[0]));
+Tensor Int8Weight::expand() const {
+  std::vector<int32_t> rows(static_cast<size_t>(values.shape()[0]));
   std::iota(rows.begin(), rows.end(), 0);
-  return expand_int8_rows(weight, rows);
+  return expand_int8_rows(*this, rows);
 }
 
 Tensor expand_int8_rows(const Int8Weight& weight, std::span<const int32_t> rows) {

@@ -10,7 +10,7 @@
 
 #include <cstdint>
 
-#include "cloze/backend/backend.h"
+#include "cloze/backend/compact.h"
 
 namespace cloze {
 
@@ -18,10 +18,14 @@ namespace cloze {
 constexpr int64_t kMostInt8Inputs = 65536;
 
 /// weight[M,K] by the formula above.
-struct Int8Weight : PreparedWeight {
+struct Int8Weight : CompactWeight {
   Tensor values;  ///< [M,K] I8
   Tensor scales;  ///< [M] F32, finite and not negative
   Tensor sums;    ///< [M] I32: sum_k q[m,k]
+
+  Shape shape() const override { return values.shape(); }
+  /// scale[m] q[m,k].
+  Tensor expand() const override;
 };
 /// Errors: kShape for K above kMostInt8Inputs; kValue for weights that are not finite.
 Int8Weight quantize_weight(const Tensor& weight);
@@ -30,9 +34,7 @@ Int8Weight quantize_weight(const Tensor& weight);
 Int8Weight int8_weight(const Tensor& values, const Tensor& scales);
 /// The rows of all of them, one below the other. They have the same K.
 Int8Weight join_int8(std::span<const Int8Weight* const> parts);
-/// scale[m] q[m,k]: [M,K] F32.
-Tensor expand_int8(const Int8Weight& weight);
-/// The same of some rows [R], each below M: [R,K].
+/// scale[m] q[m,k] of some rows [R], each below M: [R,K] F32.
 Tensor expand_int8_rows(const Int8Weight& weight, std::span<const int32_t> rows);
 
 /// s, 1 / s (0 for a row of zeros) and z of an input row.

@@ -158,8 +158,8 @@ class ProfiledBackend : public Backend {
     const Timed timed(profile_, "prepare", {.bytes = 2 * bytes(weight)});
     return inner_.prepare(weight, precision);
   }
-  std::unique_ptr<PreparedWeight> prepare(const Int8Weight& weight) const override {
-    const Timed timed(profile_, "prepare", {.bytes = 2 * bytes(weight.values)});
+  std::unique_ptr<PreparedWeight> prepare(const CompactWeight& weight) const override {
+    const Timed timed(profile_, "prepare", {.bytes = 2 * static_cast<double>(weight.shape().elements())});
     return inner_.prepare(weight);
   }
   double sum_squares(const Tensor& x) const override {

@@ -32,7 +32,9 @@ Json describe_model(const std::string& dir) {
   std::map<std::string, int64_t> stored;  // numbers by the type that the file has them in
   for (const std::string& name : names) {
     elements += weights.shape_of(name)->elements();
-    stored[weights.is_int8(name) ? "I8" : dtype_name(weights.stored_type(name))] += weights.shape_of(name)->elements();
+    stored[weights.is_int8(name)     ? "I8"
+           : weights.is_sparse(name) ? fmt::format("sparse {}", dtype_name(weights.stored_type(name)))
+                                     : dtype_name(weights.stored_type(name))] += weights.shape_of(name)->elements();
   }
   Json heads = Json::array();
   for (const auto& [tensor, head] : kHeads)

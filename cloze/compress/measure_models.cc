@@ -51,7 +51,7 @@ LoadedModel load_model(const Path& folder, std::span<const Workload> workloads) 
   ParameterList parameters;
   model.bert->collect(parameters);
   load_parameters(
-      weights, parameters, 0, 0, [](const std::string&) { return false; }, EightBits::kKeep);
+      weights, parameters, 0, 0, [](const std::string&) { return false; }, Compact::kKeep);
   model.bert->freeze(pooler ? EncoderLayer::Rows::kPicked : EncoderLayer::Rows::kAll);
   for (const Workload& workload : workloads) model.batches.push_back(random_batches(workload, config));
   return model;

@@ -4,7 +4,8 @@
 
 #include "cloze/backend/int8.h"
 #include "cloze/base/suggest.h"
-#include "cloze/compress/tensor_names.h"
+#include "cloze/compress/sparsify.h"
+#include "cloze/compress/tensor_parts.h"
 #include "cloze/compress/write_model.h"
 #include "cloze/model/checkpoint.h"
 
@@ -49,12 +50,12 @@ void write_quantized(const Path& from, const Path& to, const QuantizeOptions& op
   refuse_frozen_classifier(config, from);
   Weights weights(from);
   std::vector<NamedTensor> tensors;
-  bool any = false;
+  CompactNote note;
   for (const std::string& name : canonical_names(weights)) {
     const std::string part = part_of(name);
     if (!part.empty() && std::ranges::find(options.int8, part) != options.int8.end()) {
       const Shape shape = *weights.shape_of(name);
-      any = true;
+      note.int8 = true;
       if (weights.is_int8(name)) {
         const StoredInt8 stored = weights.get_int8(name, shape);
         append_int8(tensors, name, int8_weight(stored.values, stored.scales));
@@ -77,7 +78,8 @@ void write_quantized(const Path& from, const Path& to, const QuantizeOptions& op
   copy_model_rest(weights, from, to);
   const ModelFiles files = ModelFiles::create(to);
   Json json = config.to_json();
-  if (any) note_int8(json);
+  note.sparse = stores_sparse(weights) && store_sparse(tensors);
+  note.write(json);
   files.write_json(ModelFiles::kConfig, json);
   write_safetensors(files.path(ModelFiles::kWeights), tensors);
 }

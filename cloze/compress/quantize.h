@@ -26,7 +26,7 @@ struct QuantizeOptions {
 
 /// Writes the model of folder `from` into folder `to`, with its tokenizer and whatever else stands there. What is in 8
 /// bits already stays as it is to the bit where it is to be 8 bits, and becomes floats where not. config.json says
-/// so (note_int8()). /// Errors: kUnsupported for classifiers on a frozen encoder; those of Weights and of
+/// so (CompactNote). Errors: kUnsupported for classifiers on a frozen encoder; those of Weights and of
 /// quantize_weight().
 void write_quantized(const Path& from, const Path& to, const QuantizeOptions& options);
 

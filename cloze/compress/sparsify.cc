@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cloze/compress/tensor_names.h"
+#include "cloze/backend/sparse.h"
+#include "cloze/compress/tensor_parts.h"
 #include "cloze/compress/write_model.h"
 #include "cloze/model/checkpoint.h"
 
@@ -50,8 +51,32 @@ void write_sparse(const Path& from, const Path& to, double share) {
   }
   copy_model_rest(weights, from, to);
   const ModelFiles files = ModelFiles::create(to);
-  files.write_json(ModelFiles::kConfig, config.to_json());
+  Json json = config.to_json();
+  CompactNote{.sparse = store_sparse(tensors)}.write(json);
+  files.write_json(ModelFiles::kConfig, json);
   write_safetensors(files.path(ModelFiles::kWeights), tensors);
+}
+
+bool stores_sparse(const Weights& weights) {
+  return std::ranges::any_of(weights.names(), [&](const std::string& name) { return weights.is_sparse(name); });
+}
+
+bool store_sparse(std::vector<NamedTensor>& tensors) {
+  std::vector<NamedTensor> stored;
+  bool any = false;
+  for (NamedTensor& tensor : tensors) {
+    const DType type = tensor.tensor.dtype();
+    const bool floats = type == DType::kF32 || type == DType::kF16 || type == DType::kBF16;
+    const Tensor value = is_product(tensor.name) && floats ? to_float(tensor.tensor, DType::kF32) : Tensor();
+    if (value.defined() && value.shape().rank() == 2 && zero_share(value) >= kStoreSparseFrom) {
+      append_sparse(stored, tensor.name, sparse_weight(value), type);
+      any = true;
+    } else {
+      stored.push_back(std::move(tensor));
+    }
+  }
+  tensors = std::move(stored);
+  return any;
 }
 
 double sparsity_of(const Path& model) {

@@ -1,8 +1,9 @@
-// Zeros in place of small weights: unstructured pruning. The shapes stay, so that every reader of the model takes it;
-// the cpu backend multiplies what is left where enough of a weight is zero (backend/cpu/gemm_sparse.h).
+// Zeros in place of small weights: unstructured pruning. The shapes stay; a weight that is mostly zeros is stored
+// without them (io/weights.h), and the cpu backend multiplies what is left (backend/cpu/gemm_sparse.h).
 #pragma once
 
 #include "cloze/base/file.h"
+#include "cloze/io/weights.h"
 
 namespace cloze {
 
@@ -11,6 +12,12 @@ namespace cloze {
 /// efficient neural networks", 2015). What is in 8 bits becomes floats. Errors: kUnsupported for classifiers on a
 /// frozen encoder; those of Weights.
 void write_sparse(const Path& from, const Path& to, double share);
+
+/// Whether the model stores weights without their zeros.
+bool stores_sparse(const Weights& weights);
+/// Takes the zeros out of those products of encoder layers of which they are kStoreSparseFrom or more. Whether there
+/// were any; config.json must say so then (CompactNote).
+bool store_sparse(std::vector<NamedTensor>& tensors);
 
 /// What share of the numbers of all those products is zero.
 double sparsity_of(const Path& model);

@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "cloze/base/error.h"
-#include "cloze/compress/tensor_names.h"
+#include "cloze/compress/tensor_parts.h"
 
 namespace cloze {
 namespace {
@@ -16,29 +16,6 @@ std::vector<int64_t> numbers_to(int64_t end) {
   std::vector<int64_t> numbers(static_cast<size_t>(end));
   std::iota(numbers.begin(), numbers.end(), 0);
   return numbers;
-}
-
-/// Columns `first` to `first + width` of x [M,K] for each of `groups`, side by side; x may be a vector, whose elements
-/// are meant.
-Tensor pick_columns(const Tensor& x, const std::vector<int64_t>& groups, int64_t width) {
-  const bool vector = x.shape().rank() == 1;
-  const int64_t M = vector ? 1 : x.shape()[0], K = vector ? x.shape()[0] : x.shape()[1];
-  const int64_t kept = static_cast<int64_t>(groups.size()) * width, size = dtype_bytes(x.dtype());
-  const Tensor y(vector ? Shape({kept}) : Shape({M, kept}), x.dtype());
-  const char* from = static_cast<const char*>(x.raw());
-  char* to = static_cast<char*>(y.raw());
-  for (int64_t m = 0; m < M; ++m)
-    for (const int64_t group : groups) {
-      std::memcpy(to, from + (m * K + group * width) * size, static_cast<size_t>(width * size));
-      to += width * size;
-    }
-  return y;
-}
-
-Tensor pick_rows(const Tensor& x, const std::vector<int64_t>& groups, int64_t width) {
-  const int64_t K = x.shape()[1];
-  return pick_columns(x.reshape({x.elements()}), groups, width * K)
-      .reshape({static_cast<int64_t>(groups.size()) * width, K});
 }
 
 /// Which groups a tensor of a layer is made of: rows or columns, of heads or of neurons.
@@ -52,14 +29,6 @@ std::optional<Cut> cut_of(const std::string& rest) {
   if (rest.starts_with("intermediate.dense.")) return Cut{false, false};
   if (rest == "output.dense.weight") return Cut{false, true};
   return std::nullopt;
-}
-
-/// The tensor as it is stored: half-width floats stay so.
-Tensor stored(Weights& weights, const std::string& name) {
-  const std::optional<Tensor> found = weights.find(name);
-  CLOZE_CHECK(found.has_value(), ErrorCode::kNotFound, "{}: there is no tensor {}", weights.source().string(), name);
-  const DType type = weights.stored_type(name);
-  return found->dtype() == DType::kF32 && type != DType::kF32 ? to_half(*found, type) : *found;
 }
 
 /// Files are not to be trusted: what follows copies bytes by these shapes.
@@ -121,13 +90,13 @@ std::vector<NamedTensor> prune_tensors(Weights& weights, const BertConfig& confi
   for (const std::string& name : canonical_names(weights)) {
     const std::optional<LayerName> layer = layer_name(name);
     if (!layer) {
-      tensors.push_back({name, stored(weights, name)});
+      tensors.push_back({name, stored_tensor(weights, name)});
       continue;
     }
     const auto at = place.find(layer->layer);
     if (at == place.end()) continue;
     const std::string renamed = layer_tensor(at->second, layer->rest);
-    const Tensor x = stored(weights, name);
+    const Tensor x = stored_tensor(weights, name);
     const std::optional<Cut> cut = cut_of(layer->rest);
     if (!cut) {
       tensors.push_back({renamed, x});
@@ -170,7 +139,7 @@ std::vector<NamedTensor> dense_tensors(Weights& weights, const BertConfig& prune
   std::vector<NamedTensor> tensors;
   std::map<std::string, bool> there;
   for (const std::string& name : canonical_names(weights)) {
-    const Tensor x = stored(weights, name);
+    const Tensor x = stored_tensor(weights, name);
     there[name] = true;
     const std::optional<LayerName> layer = layer_name(name);
     const std::optional<Cut> cut = layer ? cut_of(layer->rest) : std::nullopt;

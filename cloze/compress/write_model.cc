@@ -1,5 +1,6 @@
 #include "cloze/compress/write_model.h"
 
+#include "cloze/compress/sparsify.h"
 #include "cloze/compress/vocabulary.h"
 #include "cloze/model/checkpoint.h"
 #include "cloze/transfer/frozen_classification.h"
@@ -45,7 +46,9 @@ void write_pruned(const Path& from, const Path& to, const Structure& keep, std::
     pruned.pad_token_id = tokenizer.vocabulary().id(tokenizer.vocabulary().names().pad).value_or(0);
   }
   const ModelFiles files = ModelFiles::create(to);
-  files.write_json(ModelFiles::kConfig, pruned.to_json());
+  Json json = pruned.to_json();
+  CompactNote{.sparse = stores_sparse(weights) && store_sparse(tensors)}.write(json);
+  files.write_json(ModelFiles::kConfig, json);
   write_safetensors(files.path(ModelFiles::kWeights), tensors);
 }
 

@@ -3,7 +3,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <limits>
 #include <unordered_set>
 
 #include "cloze/base/error.h"
@@ -39,6 +41,21 @@ bool is_foreign_checkpoint(std::string_view name) {
        looked, shorten_names(foreign));
 }
 
+constexpr std::string_view kSparseValues = ".compressed";
+constexpr int64_t kMostColumns = std::numeric_limits<int32_t>::max();
+
+/// With its zeros.
+Tensor expand(const StoredSparse& stored, int64_t columns) {
+  const int64_t M = stored.bits.shape()[0], bytes = stored.bits.shape()[1];
+  const Tensor floats = Tensor::zeros({M, columns}, DType::kF32);
+  const float* next = stored.values.data<float>();
+  for (int64_t m = 0; m < M; ++m)
+    for (int64_t b = 0; b < bytes; ++b)
+      for (unsigned left = stored.bits.data<uint8_t>()[m * bytes + b]; left != 0; left &= left - 1)
+        floats.data<float>()[m * columns + 8 * b + std::countr_zero(left)] = *next++;
+  return floats;
+}
+
 /// [M,K] I8 times its scales.
 Tensor expand(const StoredInt8& stored) {
   const int64_t M = stored.values.shape()[0], K = stored.values.shape()[1];
@@ -58,24 +75,23 @@ Weights::Weights(const Path& dir) {
   std::error_code error;
   if (dir.extension() == ".safetensors" && std::filesystem::is_regular_file(dir, error)) {
     open_file(dir);
-    pair_scales();
     return;
   }
   const ModelFiles files = ModelFiles::open(dir);
   if (files.has(ModelFiles::kWeights)) {
     open_file(files.path(ModelFiles::kWeights));
-    pair_scales();
     return;
   }
   if (!files.has(ModelFiles::kWeightsIndex)) fail_without_weights(files);
   open_shards(dir);
-  pair_scales();
+  pair_parts();
 }
 
 void Weights::open_file(const Path& path) {
   source_ = path;
   files_.emplace_back(path);
   for (const StoredTensor& stored : files_[0].tensors()) add(0, stored);
+  pair_parts();
 }
 
 void Weights::open_shards(const Path& dir) {
@@ -126,10 +142,55 @@ const Weights::Entry* Weights::scales_of(const Entry& entry) const {
   return it == by_canonical_.end() ? nullptr : &entries_[it->second];
 }
 
-void Weights::pair_scales() {
+void Weights::pair_parts() {
   for (const Entry& entry : entries_)
     if (const Entry* scales = scales_of(entry); scales != nullptr)
-      entries_[static_cast<size_t>(scales - entries_.data())].scales = true;
+      entries_[static_cast<size_t>(scales - entries_.data())].part = true;
+  const size_t stored = entries_.size();  // what is made up comes behind
+  for (size_t i = 0; i < stored; ++i)
+    if (entries_[i].canonical.ends_with(".weight.compressed")) make_up(i);
+}
+
+void Weights::make_up(size_t values) {
+  const std::string name = entries_[values].stored->name, whole = name.substr(0, name.size() - kSparseValues.size());
+  const auto part = [&](std::string_view suffix, std::string_view dtype, size_t rank) -> Entry& {
+    const Entry* found = lookup(whole + std::string(suffix));
+    CLOZE_CHECK(found != nullptr, ErrorCode::kFormat, "{}: tensor {} has no {} beside it", source_.string(),
+                quote_name(name), quote_name(whole + std::string(suffix)));
+    CLOZE_CHECK(found->stored->dtype == dtype && found->stored->shape.size() == rank, ErrorCode::kFormat,
+                "{}: tensor {} is {} of shape [{}], expected {} of {} dimension(s)",
+                files_[found->file].path().string(), quote_name(found->stored->name), found->stored->dtype,
+                fmt::join(found->stored->shape, ", "), dtype, rank);
+    Entry& entry = entries_[static_cast<size_t>(found - entries_.data())];
+    entry.part = true;
+    return entry;
+  };
+  entries_[values].part = true;
+  const Entry &bits = part(".bitmask", "U8", 2), &shape = part(".shape", "I64", 1);
+  part(".row_offsets", "I64", 1);
+  const Tensor stored_shape = files_[shape.file].tensor(*shape.stored);
+  const auto sizes = stored_shape.values<int64_t>();
+  const std::vector<int64_t>& packed = bits.stored->shape;
+  CLOZE_CHECK(sizes.size() == 2 && sizes[0] == packed[0] && sizes[1] >= 0 && sizes[1] <= kMostColumns &&
+                  packed[1] == (sizes[1] + 7) / 8,
+              ErrorCode::kFormat, "{}: tensor {} says [{}], but {} has shape [{}]: a bit for each number",
+              files_[shape.file].path().string(), quote_name(shape.stored->name), fmt::join(sizes, ", "),
+              quote_name(bits.stored->name), fmt::join(packed, ", "));
+  const StoredTensor& made =
+      made_up_.emplace_back(StoredTensor{whole, entries_[values].stored->dtype, {sizes[0], sizes[1]}});
+  const size_t file = entries_[values].file, file_of_bits = bits.file;
+  const StoredTensor *of_values = entries_[values].stored, *of_bits = bits.stored;
+  entries_[values].made_up = entries_.size();
+  add(file, made);
+  Entry& entry = entries_.back();
+  entry.values = of_values;
+  entry.bits = of_bits;
+  entry.file_of_bits = file_of_bits;
+}
+
+bool Weights::is_sparse(std::string_view name) const {
+  const Entry* entry = lookup(name);
+  return entry != nullptr && entry->bits != nullptr;
 }
 
 bool Weights::is_int8(std::string_view name) const {
@@ -160,8 +221,10 @@ std::optional<Shape> Weights::shape_of(std::string_view name) const {
 
 std::vector<std::string> Weights::names() const {
   std::vector<std::string> names;
-  for (const Entry& entry : entries_)
-    if (!entry.scales) names.push_back(entry.stored->name);
+  for (const Entry& entry : entries_) {
+    if (entry.made_up != 0) names.push_back(entries_[entry.made_up].stored->name);
+    if (!entry.part && entry.bits == nullptr) names.push_back(entry.stored->name);
+  }
   return names;
 }
 
@@ -169,6 +232,7 @@ std::optional<Tensor> Weights::find(std::string_view name) {
   const Entry* entry = lookup(name);
   if (entry == nullptr) return std::nullopt;
   if (scales_of(*entry) != nullptr) return expand(read_int8(*entry));
+  if (entry->bits != nullptr) return expand(read_sparse(*entry), entry->stored->shape[1]);
   const Tensor tensor = files_[entry->file].tensor(*entry->stored);
   mark_read(*entry);
   return is_float(tensor.dtype()) ? to_float(tensor, DType::kF32) : tensor;
@@ -224,9 +288,42 @@ StoredInt8 Weights::read_int8(const Entry& entry) {
   return result;
 }
 
+StoredSparse Weights::get_sparse(std::string_view name, const Shape& shape) {
+  const Entry& entry = require(name, shape);
+  CLOZE_CHECK(entry.bits != nullptr, ErrorCode::kUnsupported, "{}: tensor {} is not stored without its zeros",
+              files_[entry.file].path().string(), quote_name(entry.stored->name));
+  return read_sparse(entry);
+}
+
+StoredSparse Weights::read_sparse(const Entry& entry) {
+  const std::string where =
+      fmt::format("{}: tensor {}", files_[entry.file].path().string(), quote_name(entry.values->name));
+  const Tensor values = files_[entry.file].tensor(*entry.values);
+  CLOZE_CHECK(is_float(values.dtype()) && values.shape().rank() == 1, ErrorCode::kUnsupported,
+              "{} is {} of shape [{}], expected floats of one dimension", where, entry.values->dtype,
+              fmt::join(entry.values->shape, ", "));
+  StoredSparse result{files_[entry.file_of_bits].tensor(*entry.bits), to_float(values, DType::kF32)};
+  int64_t count = 0, beyond = 0;
+  const int64_t bytes = result.bits.shape()[1], used = entry.stored->shape[1] % 8;
+  const auto bits = result.bits.values<uint8_t>();
+  for (const uint8_t byte : bits) count += std::popcount(byte);
+  if (used != 0)
+    for (size_t last = static_cast<size_t>(bytes) - 1; last < bits.size(); last += static_cast<size_t>(bytes))
+      beyond += bits[last] >> used;
+  CLOZE_CHECK(count == values.elements() && beyond == 0, ErrorCode::kValue, "{} has {} numbers, but {} has {} bits{}",
+              where, values.elements(), quote_name(entry.bits->name), count,
+              beyond == 0 ? "" : ", some of them beyond the end of a row");
+  mark_read(entry);
+  for (const std::string_view suffix :
+       {kSparseValues, std::string_view(".bitmask"), std::string_view(".shape"), std::string_view(".row_offsets")})
+    mark_read(*lookup(entry.canonical + std::string(suffix)));
+  return result;
+}
+
 LoadReport Weights::report() const {
   LoadReport report;
   for (const Entry& entry : entries_) {
+    if (entry.bits != nullptr) continue;  // its parts stand for it, which are in the file
     std::vector<std::string>& list = entry.read                                ? report.read
                                      : is_redundant_bert_name(entry.canonical) ? report.ignored
                                                                                : report.unused;

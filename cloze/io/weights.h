@@ -1,6 +1,7 @@
 // The tensors of a model directory by name, whatever file they lie in and however the file spells the name.
 #pragma once
 
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,14 @@ namespace cloze {
 struct StoredInt8 {
   Tensor values;  ///< [M,K] I8, as mapped
   Tensor scales;  ///< [M] F32, finite, not negative
+};
+
+/// A weight without its zeros: "X.weight.compressed" of floats [n], "X.weight.bitmask" U8 [M, ceil(K/8)], the lowest
+/// bit first, "X.weight.shape" I64 [2] and "X.weight.row_offsets" I64 [M], which is not needed. (The names are those of
+/// the format "sparse-bitmask" of compressed-tensors.)
+struct StoredSparse {
+  Tensor bits;    ///< [M, ceil(K/8)] U8, as mapped
+  Tensor values;  ///< [n] F32, row by row; as many as there are bits
 };
 
 /// Every `name` here may be spelled as canonical_bert_name() allows; it finds the tensor of the same canonical name.
@@ -42,6 +51,9 @@ class Weights {
   /// Whether it is a weight of 8 bits, which find() and get() give as floats. Its scales are no tensor of their own
   /// then.
   bool is_int8(std::string_view name) const;
+  /// Whether it is stored without its zeros, with which find() and get() give it. It has its own name, X.weight, here;
+  /// what it is made of are no tensors of their own.
+  bool is_sparse(std::string_view name) const;
   /// All names as they stand in the files, in their order.
   std::vector<std::string> names() const;
 
@@ -52,6 +64,9 @@ class Weights {
   Tensor get(std::string_view name, const Shape& shape);
   /// A weight of 8 bits as it is. Errors: as get(); kUnsupported for anything else; kShape and kValue of its scales.
   StoredInt8 get_int8(std::string_view name, const Shape& shape);
+  /// A weight without its zeros. Errors: as get(); kUnsupported for anything else; kShape, kValue of what it is made
+  /// of.
+  StoredSparse get_sparse(std::string_view name, const Shape& shape);
 
   /// What was not asked for so far, as named in the files; without, and only, the redundant names.
   std::vector<std::string> unused() const { return report().unused; }
@@ -65,7 +80,11 @@ class Weights {
     const StoredTensor* stored;
     std::string canonical;
     bool read;
-    bool scales = false;  ///< of another tensor
+    bool part = false;  ///< of another tensor
+    /// Of a weight without its zeros, which `stored` is made up for; else null.
+    const StoredTensor *values = nullptr, *bits = nullptr;
+    size_t file_of_bits = 0;
+    size_t made_up = 0;  ///< of its numbers: where it is among the entries; else 0
   };
   void open_file(const Path& path);
   void open_shards(const Path& dir);
@@ -73,14 +92,18 @@ class Weights {
   const Entry* lookup(std::string_view name) const;
   /// The scales of a weight of 8 bits; nullptr for anything else.
   const Entry* scales_of(const Entry& entry) const;
-  void pair_scales();
+  void pair_parts();
+  /// Puts in a weight that is stored without its zeros; `values` is the place of its numbers among the entries.
+  void make_up(size_t values);
   const Entry& require(std::string_view name, const Shape& shape) const;
   StoredInt8 read_int8(const Entry& entry);
+  StoredSparse read_sparse(const Entry& entry);
   void mark_read(const Entry& entry) { entries_[static_cast<size_t>(&entry - entries_.data())].read = true; }
 
   Path source_;
   std::vector<SafetensorsFile> files_;
   std::vector<Entry> entries_;
+  std::deque<StoredTensor> made_up_;  ///< for weights without their zeros
   std::unordered_map<std::string, size_t> by_canonical_;
   std::vector<std::string> unlisted_;  ///< in a shard, but not in the index
 };

@@ -18,6 +18,36 @@ uintmax_t weight_bytes(const ModelFiles& files) {
   return total;
 }
 
+enum class Form : uint8_t { kFloats, kInt8, kSparse };
+/// How it is written.
+Form form_of(const Parameter& parameter) {
+  if (parameter.compact != nullptr)
+    return parameter.compact->precision == Precision::kInt8 ? Form::kInt8 : Form::kSparse;
+  if (!parameter.stored_sparse || parameter.var.value().dtype() != DType::kF32) return Form::kFloats;
+  return zero_share(parameter.var.value()) >= kStoreSparseFrom ? Form::kSparse : Form::kFloats;
+}
+
+SparseWeight sparse_of(const Parameter& parameter) {
+  return parameter.compact != nullptr ? dynamic_cast<const SparseWeight&>(*parameter.compact)
+                                      : sparse_weight(parameter.var.value());
+}
+
+/// Gives the parameter the stored form, where its owner can run it.
+bool keeps(Parameter& parameter, Weights& weights) {
+  if (parameter.runs_as_int8 && weights.is_int8(parameter.name)) {
+    const StoredInt8 stored = weights.get_int8(parameter.name, parameter.shape);
+    parameter.compact = std::make_shared<Int8Weight>(int8_weight(stored.values, stored.scales));
+  } else if (parameter.runs_as_sparse && weights.is_sparse(parameter.name)) {
+    const StoredSparse stored = weights.get_sparse(parameter.name, parameter.shape);
+    check_finite(stored.values, parameter.name, weights.file_of(parameter.name).string());
+    parameter.compact = std::make_shared<SparseWeight>(sparse_weight(stored.bits, stored.values, parameter.shape[1]));
+  } else {
+    return false;
+  }
+  parameter.var = {};
+  return true;
+}
+
 }  // namespace
 
 BertConfig load_config(const ModelFiles& files) {
@@ -27,8 +57,8 @@ BertConfig load_config(const ModelFiles& files) {
               files.dir().string(), files.path("member-1").string());
   BertConfig config = BertConfig::from_json(files.read_json(), where);
   const uintmax_t bytes = weight_bytes(files);
-  // A byte a weight is the least that any format takes.
-  const double least = config.encoder_elements();
+  // A bit a weight is the least that any format takes.
+  const double least = config.encoder_elements() / 8;
   if (bytes == 0 || least <= static_cast<double>(bytes)) return config;
   const Weights weights{files.dir()};  // a file that is truncated, or no safetensors at all, says so itself
   fail(ErrorCode::kValue,
@@ -37,7 +67,7 @@ BertConfig load_config(const ModelFiles& files) {
 }
 
 LoadReport load_parameters(Weights& weights, const ParameterList& parameters, double initializer_range, uint64_t seed,
-                           const std::function<bool(const std::string& name)>& may_initialise, EightBits eight_bits) {
+                           const std::function<bool(const std::string& name)>& may_initialise, Compact compact) {
   std::vector<std::string> initialised;
   for (Parameter* parameter : parameters) {
     if (!weights.has(parameter->name) && may_initialise(parameter->name)) {
@@ -45,12 +75,8 @@ LoadReport load_parameters(Weights& weights, const ParameterList& parameters, do
       initialised.push_back(parameter->name);
       continue;
     }
-    if (eight_bits == EightBits::kKeep && parameter->runs_as_int8 && weights.is_int8(parameter->name)) {
-      const StoredInt8 stored = weights.get_int8(parameter->name, parameter->shape);
-      parameter->var = {};
-      parameter->int8 = std::make_shared<Int8Weight>(int8_weight(stored.values, stored.scales));
-      continue;
-    }
+    parameter->stored_sparse = weights.is_sparse(parameter->name);
+    if (compact == Compact::kKeep && keeps(*parameter, weights)) continue;
     Tensor value = weights.get(parameter->name, parameter->shape);
     check_finite(value, parameter->name, weights.file_of(parameter->name).string());
     parameter->set(std::move(value));
@@ -65,24 +91,42 @@ void append_int8(std::vector<NamedTensor>& tensors, const std::string& name, con
   tensors.push_back({name + "_scale", weight.scales.reshape({weight.scales.elements(), 1})});
 }
 
-void note_int8(Json& config) {
-  config["quantization_config"] = {{"quant_method", "cloze"}, {"bits", 8}};
+void append_sparse(std::vector<NamedTensor>& tensors, const std::string& name, const SparseWeight& weight,
+                   DType dtype) {
+  const Tensor shape = Tensor::of<int64_t>({2}, {weight.columns, weight.depth});
+  tensors.push_back({name + ".compressed", dtype == DType::kF32 ? weight.values : to_half(weight.values, dtype)});
+  tensors.push_back({name + ".bitmask", sparse_bits(weight)});
+  tensors.push_back({name + ".shape", shape});
+  tensors.push_back({name + ".row_offsets", weight.starts.rows(0, weight.columns)});
+}
+
+void CompactNote::write(Json& config) const {
+  if (!int8 && !sparse) return;
+  Json note = {{"quant_method", "cloze"}};
+  if (int8) note["bits"] = 8;
+  if (sparse) note["sparse"] = true;
+  config["quantization_config"] = note;
 }
 
 Json config_json(const BertConfig& config, const ParameterList& parameters) {
   Json json = config.to_json();
-  if (std::ranges::any_of(parameters, [](const Parameter* parameter) { return parameter->int8 != nullptr; }))
-    note_int8(json);
+  CompactNote note;
+  for (const Parameter* parameter : parameters) {
+    note.int8 = note.int8 || form_of(*parameter) == Form::kInt8;
+    note.sparse = note.sparse || form_of(*parameter) == Form::kSparse;
+  }
+  note.write(json);
   return json;
 }
 
 void save_parameters(const ModelFiles& files, const ParameterList& parameters, DType dtype) {
   std::vector<NamedTensor> tensors;
   for (const Parameter* parameter : parameters) {
-    if (parameter->int8 != nullptr) {
-      append_int8(tensors, parameter->name, *parameter->int8);
-      continue;
-    }
+    const Form form = form_of(*parameter);
+    if (form == Form::kInt8)
+      append_int8(tensors, parameter->name, dynamic_cast<const Int8Weight&>(*parameter->compact));
+    if (form == Form::kSparse) append_sparse(tensors, parameter->name, sparse_of(*parameter), dtype);
+    if (form != Form::kFloats) continue;
     const Tensor& value = parameter->var.value();
     const bool halve = dtype != DType::kF32 && value.dtype() == DType::kF32;
     tensors.push_back({parameter->name, halve ? to_half(value, dtype) : value});

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "cloze/backend/int8.h"
+
 namespace cloze {
 namespace {
 
@@ -22,12 +24,19 @@ Var group(const Var& x, const std::vector<const Linear*>& layers, const Prepared
   return linear_group(x, weights, biases, prepared, training);
 }
 
-/// One product of several layers of one input; in 8 bits where all of them are stored so.
+/// Of a weight that is kept compact. What is sparse is floats still, where 8 bits are asked for.
+std::unique_ptr<PreparedWeight> prepare_compact(const CompactWeight& weight, Precision precision) {
+  return weight.precision == precision || weight.precision == Precision::kInt8
+             ? prepare_weight(weight)
+             : prepare_weight(weight.expand(), precision);
+}
+
+/// One product of several layers of one input; compact where all of them are.
 std::shared_ptr<PreparedWeight> prepare_group(const std::vector<const Linear*>& layers, Precision precision) {
-  if (std::ranges::all_of(layers, [](const Linear* layer) { return layer->int8() != nullptr; })) {
-    std::vector<const Int8Weight*> parts;
-    for (const Linear* layer : layers) parts.push_back(layer->int8());
-    return prepare_weight(join_int8(parts));
+  if (std::ranges::all_of(layers, [](const Linear* layer) { return layer->compact() != nullptr; })) {
+    std::vector<const CompactWeight*> compact;
+    for (const Linear* layer : layers) compact.push_back(layer->compact());
+    if (const auto joined = join_compact(compact); joined != nullptr) return prepare_compact(*joined, precision);
   }
   std::vector<Var> parts;
   for (const Linear* layer : layers) parts.push_back(layer->floats());
@@ -52,7 +61,8 @@ void Linear::collect(ParameterList& list) {
 }
 
 void Linear::freeze(Precision precision) {
-  prepared_ = weight_.int8 != nullptr ? prepare_weight(*weight_.int8) : prepare_weight(weight_.var.value(), precision);
+  prepared_ = weight_.compact != nullptr ? prepare_compact(*weight_.compact, precision)
+                                         : prepare_weight(weight_.var.value(), precision);
 }
 
 void Linear::add_adapter(const AdapterOptions& options) {
@@ -115,7 +125,8 @@ Embeddings::Embeddings(const std::string& name, int64_t vocabulary, int64_t posi
 }
 
 Var Embeddings::forward(const RaggedBatch& batch, ForwardContext& context) const {
-  Var sum = word_.int8 == nullptr ? embed(batch, word_.var, position_.var, segment_.var) : embed_int8(batch);  // [T,H]
+  Var sum =
+      word_.compact == nullptr ? embed(batch, word_.var, position_.var, segment_.var) : embed_int8(batch);  // [T,H]
   if (context.perturbation() != nullptr) sum = context.perturbation()->add_to(sum, batch.offsets);
   return dropout(norm_.forward(sum), context.next_dropout(dropout_));
 }
@@ -128,7 +139,8 @@ Var Embeddings::embed_int8(const RaggedBatch& batch) const {
   RaggedBatch own = batch;  // of the rows that it reads
   own.ids = Tensor(batch.ids.shape(), DType::kI32);
   std::iota(own.ids.data<int32_t>(), own.ids.data<int32_t>() + own.ids.elements(), 0);
-  return embed(own, Var(expand_int8_rows(*word_.int8, ids)), position_.var, segment_.var);
+  return embed(own, Var(expand_int8_rows(dynamic_cast<const Int8Weight&>(*word_.compact), ids)), position_.var,
+               segment_.var);
 }
 
 void Embeddings::collect(ParameterList& list) {
@@ -146,7 +158,7 @@ EncoderLayer::EncoderLayer(const std::string& name, const EncoderSizes& sizes)
       down_(name + ".output.dense", sizes.feed_forward, sizes.hidden),
       attention_norm_(name + ".attention.output.LayerNorm", sizes.hidden, sizes.eps),
       output_norm_(name + ".output.LayerNorm", sizes.hidden, sizes.eps) {
-  for (Linear* layer : linears()) layer->allow_int8();
+  for (Linear* layer : linears()) layer->allow_compact();
 }
 
 EncoderLayer::Dropouts EncoderLayer::next_dropouts(ForwardContext& context) const {
@@ -211,8 +223,8 @@ Var EncoderLayer::queries_and_keys(const Var& x) const {
 
 Var EncoderLayer::projections(const Var& x) const {
   CLOZE_CHECK(attends(), ErrorCode::kInternal, "a layer without heads has no queries");
-  return linear_group(x, {query_.floats(), key_.floats(), value_.floats()},
-                      {query_.bias(), key_.bias(), value_.bias()}, nullptr, Precision::kF32);
+  return linear_group(x, {query_.floats(), key_.floats(), value_.floats()}, {query_.bias(), key_.bias(), value_.bias()},
+                      nullptr, Precision::kF32);
 }
 
 void EncoderLayer::collect(ParameterList& list) {

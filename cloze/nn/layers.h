@@ -29,14 +29,14 @@ class Linear {
   Var forward(const Var& x, Activation activation = Activation::kNone, Precision training = Precision::kF32) const;
   void collect(ParameterList& list);
   void collect_bias(ParameterList& list) { list.push_back(&bias_); }
-  /// From now on freeze() works from weights that are stored in 8 bits too, if it is the only form that is needed.
-  void allow_int8() { weight_.runs_as_int8 = true; }
+  /// From now on freeze() works from weights that are stored compact too, if it is the only form that is needed.
+  void allow_compact() { weight_.runs_as_int8 = weight_.runs_as_sparse = true; }
   /// Null where the weight is floats.
-  const Int8Weight* int8() const { return weight_.int8.get(); }
+  const CompactWeight* compact() const { return weight_.compact.get(); }
   /// Makes the backend's own form of the weight, for inference. The weight must not change until thaw().
   void freeze(Precision precision = Precision::kF32);
   void thaw() { prepared_.reset(); }
-  /// Undefined where the weight is 8 bits alone.
+  /// Undefined where the weight is compact alone.
   const Var& weight() const { return weight_.var; }
   Var floats() const { return weight_.floats(); }
   const Var& bias() const { return bias_.var; }

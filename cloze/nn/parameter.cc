@@ -16,7 +16,7 @@ uint32_t name_hash(const std::string& name) {
 
 void Parameter::set(Tensor value) {
   CLOZE_CHECK(value.shape() == shape, ErrorCode::kShape, "{} must be {}, got {}", name, shape, value.shape());
-  int8 = nullptr;
+  compact = nullptr;
   var = trained ? Var::leaf(std::move(value)) : Var(std::move(value));
 }
 

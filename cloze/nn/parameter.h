@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "cloze/backend/int8.h"
+#include "cloze/backend/compact.h"
 #include "cloze/ops/var.h"
 
 namespace cloze {
@@ -24,13 +24,15 @@ struct Parameter {
   Decay decay;
   Var var;              ///< undefined until initialize() or set()
   bool trained = true;  ///< false: frozen, a constant of the model
-  /// Whether its owner can do inference from `int8` alone.
-  bool runs_as_int8 = false;
-  /// What the checkpoint stores in 8 bits, where it is kept so: `var` is undefined then. Else null.
-  std::shared_ptr<const Int8Weight> int8 = nullptr;
+  /// Whether its owner can do inference from 8 bits alone, and from a sparse weight alone.
+  bool runs_as_int8 = false, runs_as_sparse = false;
+  /// What the checkpoint stores so, where it is kept so: `var` is undefined then. Else null.
+  std::shared_ptr<const CompactWeight> compact = nullptr;
+  /// The checkpoint had it without its zeros, and gets it so again, as long as it has them.
+  bool stored_sparse = false;
 
-  /// `var`, or `int8` as floats, made anew at each call.
-  Var floats() const { return int8 != nullptr ? Var(expand_int8(*int8)) : var; }
+  /// `var`, or `compact` as floats, made anew at each call.
+  Var floats() const { return compact != nullptr ? Var(compact->expand()) : var; }
   /// Gives it a value, which collects gradients if it is trained. Errors: kShape if the shape differs.
   void set(Tensor value);
   /// Freezes it or has it trained, with the value that it has.

@@ -10,7 +10,7 @@ std::unique_ptr<PreparedWeight> prepare_weight(const Tensor& weight, Precision p
   return backend().prepare(weight, precision);
 }
 
-std::unique_ptr<PreparedWeight> prepare_weight(const Int8Weight& weight) {
+std::unique_ptr<PreparedWeight> prepare_weight(const CompactWeight& weight) {
   return backend().prepare(weight);
 }
 
@@ -20,7 +20,7 @@ namespace {
 Shape weight_shape(const Var& x, const Var& weight, const Var& bias, const PreparedWeight* prepared) {
   if (weight.defined()) return weight.value().shape();
   CLOZE_CHECK(prepared != nullptr && bias.defined() && x.shape().rank() == 2, ErrorCode::kInternal,
-              "[linear] a weight that is stored in 8 bits must be prepared, and have a bias");
+              "[linear] a weight that is kept compact must be prepared, and have a bias");
   return {bias.shape()[0], x.shape()[1]};
 }
 

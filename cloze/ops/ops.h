@@ -17,8 +17,8 @@ Var linear(const Var& x, const Var& weight, const Var& bias, Activation activati
 
 /// The backend's own form of weight[M,K] for `linear`, or null; it must be made anew when the weight changes.
 std::unique_ptr<PreparedWeight> prepare_weight(const Tensor& weight, Precision precision = Precision::kF32);
-/// Of a weight that is stored in 8 bits. linear() and linear_group() take it without the weight itself.
-std::unique_ptr<PreparedWeight> prepare_weight(const Int8Weight& weight);
+/// Of a weight that is kept compact (backend/compact.h). linear() and linear_group() take it without the weight itself.
+std::unique_ptr<PreparedWeight> prepare_weight(const CompactWeight& weight);
 
 /// Several linear layers of one input side by side: x[T,K] and weights [M_i,K], biases [M_i] -> [T, sum M_i].
 Var linear_group(const Var& x, const std::vector<Var>& weights, const std::vector<Var>& biases,

@@ -43,7 +43,7 @@ std::unique_ptr<Pretrained> load_pretrained(const ModelFiles& files, const LoadO
   auto loaded = std::make_unique<Pretrained>(
       Pretrained{std::move(config), std::move(tokenizer), limits, std::move(model), LoadReport()});
   loaded->report = load_parameters(
-      weights, loaded->model.parameters(), 0, 0, [](const std::string&) { return false; }, EightBits::kKeep);
+      weights, loaded->model.parameters(), 0, 0, [](const std::string&) { return false; }, Compact::kKeep);
   if (heads.masked_words) check_decoder(weights, *loaded, where);
   loaded->model.freeze_with_heads(options.precision);
   return loaded;

@@ -140,7 +140,7 @@ class Pretraining : public TrainingTask {
 
   void save(const ModelFiles& files) override {
     tokenizer_.save(files.dir());
-    files.write_json(ModelFiles::kConfig, saved_config_.to_json());
+    files.write_json(ModelFiles::kConfig, config_json(saved_config_, parameters()));
     save_parameters(files, parameters(), options_.half_width ? DType::kF16 : DType::kF32);
   }
   std::vector<std::string> summary() const override { return summary_; }

@@ -104,8 +104,9 @@ class ClassificationTraining : public TrainingTask {
   void save(const ModelFiles& files) override {
     model_->tokenizer.save(files.dir());
     if (numbers_) numbers_->save(files);
-    files.write_json(ModelFiles::kConfig, model_->config.to_json());
-    save_parameters(files, model_->parameters());
+    const ParameterList parameters = model_->parameters();
+    files.write_json(ModelFiles::kConfig, config_json(model_->config, parameters));
+    save_parameters(files, parameters);
   }
   std::vector<std::string> summary() const override { return summary_; }
 
@@ -348,7 +349,7 @@ class ClassificationPredictor : public Predictor {
     const RowLimits limits = resolve_limits(options.lengths, tokenizer, config, where);
     model_ = std::make_unique<TextClassifier>(std::move(config), std::move(tokenizer), limits, options.numbers);
     report_ = load_parameters(
-        weights, model_->parameters(), 0, 0, [](const std::string&) { return false; }, EightBits::kKeep);
+        weights, model_->parameters(), 0, 0, [](const std::string&) { return false; }, Compact::kKeep);
     model_->freeze(options.precision);
   }
 

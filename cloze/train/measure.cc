@@ -78,7 +78,7 @@ Measurement measure(const MeasureOptions& options) {
   load_parameters(
       weights, parameters, config.initializer_range, 0,
       [](const std::string& name) { return name.starts_with("classifier.") || name.starts_with("bert.pooler."); },
-      options.mode == MeasureMode::kInfer ? EightBits::kKeep : EightBits::kExpand);
+      options.mode == MeasureMode::kInfer ? Compact::kKeep : Compact::kExpand);
   const std::vector<Feed> feeds = random_feeds(options, config, classes);
   double flops = 0;
   for (const int64_t length : options.lengths) flops += config.forward_flops(length);

@@ -90,7 +90,8 @@ uint64_t encoder_key(const FrozenEncoder& encoder, const Poolings& poolings) {
   bert.collect(parameters);
   for (const Parameter* parameter : parameters) {
     mixer.add(parameter->name);
-    if (parameter->int8 != nullptr) mixer.add("int8");  // other products than those of the same floats
+    if (parameter->compact != nullptr && parameter->compact->precision == Precision::kInt8)
+      mixer.add("int8");  // other products than those of the same floats
     mixer.add(parameter->floats().value());
   }
   return mixer.value();

@@ -23,7 +23,7 @@ std::unique_ptr<FrozenEncoder> load_frozen_encoder(const ModelFiles& files, cons
   ParameterList parameters;
   encoder->bert.collect(parameters);
   encoder->report = load_parameters(
-      weights, parameters, 0, 0, [](const std::string&) { return false; }, EightBits::kKeep);
+      weights, parameters, 0, 0, [](const std::string&) { return false; }, Compact::kKeep);
   encoder->bert.freeze(EncoderLayer::Rows::kAll, precision);
   return encoder;
 }

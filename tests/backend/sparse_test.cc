@@ -7,6 +7,8 @@
 
 #include "cloze/backend/cpu/gemm.h"
 #include "cloze/backend/cpu/gemm_sparse.h"
+#include "cloze/backend/int8.h"
+#include "cloze/base/error.h"
 #include "cloze/base/rng.h"
 #include "cloze/base/thread_team.h"
 #include "simd_target.h"
@@ -38,7 +40,7 @@ TEST(Sparse, TheSumsAreThoseOfTheDenseProduct) {
         const Tensor dense({T, M}, DType::kF32), sparse = Tensor::full({T, M}, DType::kF32, std::nan(""));
         cpu::multiply(x.data<float>(), T, cpu::pack_transposed(w.data<float>(), M, K), bias.data<float>(),
                       Activation::kGelu, nullptr, dense.data<float>());
-        cpu::multiply_sparse(x.data<float>(), T, cpu::pack_sparse(w), bias.data<float>(), Activation::kGelu,
+        cpu::multiply_sparse(x.data<float>(), T, sparse_weight(w), bias.data<float>(), Activation::kGelu,
                              sparse.data<float>());
         for (int64_t i = 0; i < T * M; ++i)
           ASSERT_EQ(sparse.data<float>()[i], dense.data<float>()[i])
@@ -53,8 +55,8 @@ TEST(Sparse, TheBackendTakesItWhereItIsTheFasterOne) {
   const auto prepared = [](double zeros) {
     return cpu_backend().prepare(mostly_zeros({64, 64}, zeros), Precision::kF32);
   };
-  EXPECT_EQ(dynamic_cast<const cpu::PackedSparse*>(prepared(cpu::kSparseFrom - 0.1).get()), nullptr);
-  EXPECT_NE(dynamic_cast<const cpu::PackedSparse*>(prepared(cpu::kSparseFrom + 0.1).get()), nullptr);
+  EXPECT_EQ(dynamic_cast<const SparseWeight*>(prepared(cpu::kSparseFrom - 0.1).get()), nullptr);
+  EXPECT_NE(dynamic_cast<const SparseWeight*>(prepared(cpu::kSparseFrom + 0.1).get()), nullptr);
   const Tensor w = mostly_zeros({40, 30}, 0.9), x = mostly_zeros({9, 30}, 0);
   const auto weight = cpu_backend().prepare(w, Precision::kF32);
   const Tensor without({9, 40}, DType::kF32), with({9, 40}, DType::kF32);
@@ -66,14 +68,69 @@ TEST(Sparse, TheBackendTakesItWhereItIsTheFasterOne) {
   multiply(nullptr, without);
   EXPECT_TRUE(std::ranges::equal(with.values<float>(), without.values<float>()));
   // No rows: nothing to do.
-  cpu::multiply_sparse(nullptr, 0, cpu::pack_sparse(w), nullptr, Activation::kNone, nullptr);
-  EXPECT_DOUBLE_EQ(cpu::zero_share(Tensor::of({1, 4}, std::vector<float>{0, -0.0f, 1, 0})), 0.75);
+  cpu::multiply_sparse(nullptr, 0, sparse_weight(w), nullptr, Activation::kNone, nullptr);
+  EXPECT_DOUBLE_EQ(zero_share(Tensor::of({1, 4}, std::vector<float>{0, -0.0f, 1, 0})), 0.75);
+}
+
+TEST(Sparse, BitsSayWhereTheNumbersStand) {
+  // Row 0: 1 at 0 and 2 at 9; row 1: nothing; row 2: 3 at 8.
+  const Tensor bits = Tensor::of({3, 2}, std::vector<uint8_t>{1, 2, 0, 0, 0, 1});
+  const Tensor values = Tensor::of({3}, std::vector<float>{1, 2, 3});
+  const SparseWeight weight = sparse_weight(bits, values, 10);
+  std::vector<float> expected(30, 0);
+  expected[0] = 1, expected[9] = 2, expected[28] = 3;
+  EXPECT_TRUE(std::ranges::equal(weight.expand().values<float>(), expected));
+  EXPECT_TRUE(std::ranges::equal(sparse_bits(weight).values<uint8_t>(), bits.values<uint8_t>()));
+  EXPECT_DOUBLE_EQ(weight.zeros(), 0.9);
+  EXPECT_THROW(sparse_weight(bits, values, 9), Error) << "a number beyond the row";
+  EXPECT_THROW(sparse_weight(bits, values, 17), Error) << "too few bits a row";
+  EXPECT_THROW(sparse_weight(bits, values.rows(0, 2), 10), Error) << "too few numbers";
+}
+
+TEST(Sparse, JoinedRowsStandBelowEachOther) {
+  const Tensor a = mostly_zeros({5, 30}, 0.8), b = mostly_zeros({3, 30}, 0.5), all({8, 30}, DType::kF32);
+  all.rows(0, 5).copy_from(a);
+  all.rows(5, 8).copy_from(b);
+  const SparseWeight x = sparse_weight(a), y = sparse_weight(b);
+  const CompactWeight* parts[] = {&x, &y};
+  const auto joined = join_compact(parts);
+  ASSERT_NE(joined, nullptr);
+  EXPECT_TRUE(std::ranges::equal(joined->expand().values<float>(), all.values<float>()));
+  const Int8Weight z = quantize_weight(b);
+  const CompactWeight* mixed[] = {&x, &z};
+  EXPECT_EQ(join_compact(mixed), nullptr);
+}
+
+TEST(Sparse, BackendsComputeAKeptWeightAsTheFloats) {
+  const Tensor x = mostly_zeros({9, 30}, 0);
+  for (const double zeros : {0.5, 0.9}) {
+    const Tensor w = mostly_zeros({40, 30}, zeros);
+    for (const Backend* backend : {&ref_backend(), &cpu_backend()}) {
+      const auto kept = backend->prepare(sparse_weight(w));
+      const Tensor with({9, 40}, DType::kF32), without({9, 40}, DType::kF32);
+      backend->linear({.x = x,
+                       .weight = {},
+                       .bias = {},
+                       .activation = Activation::kGelu,
+                       .prepared = kept.get(),
+                       .pre = {},
+                       .y = with});
+      backend->linear({.x = x,
+                       .weight = w,
+                       .bias = {},
+                       .activation = Activation::kGelu,
+                       .prepared = nullptr,
+                       .pre = {},
+                       .y = without});
+      EXPECT_TRUE(std::ranges::equal(with.values<float>(), without.values<float>())) << backend->name() << " " << zeros;
+    }
+  }
 }
 
 TEST(Sparse, ThreadsChangeNoBit) {
   const int64_t T = 150, K = 200, M = 300;
   const Tensor x = mostly_zeros({T, K}, 0), w = mostly_zeros({M, K}, 0.9);
-  const cpu::PackedSparse packed = cpu::pack_sparse(w);
+  const SparseWeight packed = sparse_weight(w);
   std::vector<std::vector<float>> results;
   for (const int threads : {1, 2, 5}) {
     set_thread_count(threads);

@@ -28,7 +28,7 @@ struct Loaded {
   Bert bert;
   ParameterList parameters;
 };
-std::unique_ptr<Loaded> load(const Path& folder, EightBits bits, Precision precision) {
+std::unique_ptr<Loaded> load(const Path& folder, Compact bits, Precision precision) {
   const BertConfig config = load_config(ModelFiles::open(folder));
   auto loaded = std::make_unique<Loaded>(Loaded{Bert(config, Pooler::kWith), {}});
   loaded->bert.collect(loaded->parameters);
@@ -40,7 +40,7 @@ std::unique_ptr<Loaded> load(const Path& folder, EightBits bits, Precision preci
   return loaded;
 }
 
-std::vector<float> outputs_of(const Path& folder, EightBits bits, Precision precision) {
+std::vector<float> outputs_of(const Path& folder, Compact bits, Precision precision) {
   const NoGrad no_grad;
   ForwardContext context;
   const auto loaded = load(folder, bits, precision);
@@ -79,15 +79,15 @@ TEST(Quantize, StoredBitsComputeWhatTheRoundedFloatsDo) {
   for (const std::string& name : weights.names())
     if (weights.is_int8(name)) ++count;
   EXPECT_EQ(count, 1 + 4 + 2 + 2 + 4) << "embeddings, and six products a layer less what was pruned";
-  const auto kept = outputs_of(dir.path() / "q", EightBits::kKeep, Precision::kF32);
-  const auto expanded = outputs_of(dir.path() / "q", EightBits::kExpand, Precision::kInt8);
-  const auto whole = outputs_of(dir.path() / "a", EightBits::kKeep, Precision::kF32);
+  const auto kept = outputs_of(dir.path() / "q", Compact::kKeep, Precision::kF32);
+  const auto expanded = outputs_of(dir.path() / "q", Compact::kExpand, Precision::kInt8);
+  const auto whole = outputs_of(dir.path() / "a", Compact::kKeep, Precision::kF32);
   EXPECT_LT(largest_gap(kept, expanded), 1e-5) << "8 bits made of the expanded floats are the same";
   EXPECT_GT(largest_gap(kept, whole), 1e-4) << "they are rounded";
   EXPECT_LT(largest_gap(kept, whole), 0.3);
-  const auto loaded = load(dir.path() / "q", EightBits::kKeep, Precision::kF32);
+  const auto loaded = load(dir.path() / "q", Compact::kKeep, Precision::kF32);
   for (const Parameter* parameter : loaded->parameters)
-    EXPECT_EQ(parameter->int8 != nullptr, weights.is_int8(parameter->name)) << parameter->name;
+    EXPECT_EQ(parameter->compact != nullptr, weights.is_int8(parameter->name)) << parameter->name;
 }
 
 TEST(Quantize, FloatsAreWithinHalfAStepAndTwiceIsOnce) {
@@ -121,12 +121,12 @@ TEST(Quantize, WhatIsLeftOutStaysToTheBit) {
   EXPECT_EQ(after.stored_type("bert.pooler.dense.weight"), DType::kF16);
   EXPECT_TRUE(after.is_int8("bert.encoder.layer.0.output.dense.weight"));
   EXPECT_FALSE(after.is_int8("bert.encoder.layer.1.output.dense.weight"));
-  EXPECT_LT(largest_gap(outputs_of(dir.path() / "q", EightBits::kKeep, Precision::kF32),
-                        outputs_of(dir.path() / "a", EightBits::kKeep, Precision::kF32)),
+  EXPECT_LT(largest_gap(outputs_of(dir.path() / "q", Compact::kKeep, Precision::kF32),
+                        outputs_of(dir.path() / "a", Compact::kKeep, Precision::kF32)),
             0.1);
   write_quantized(dir.path() / "a", dir.path() / "same", {{}, {}});
-  EXPECT_EQ(outputs_of(dir.path() / "same", EightBits::kKeep, Precision::kF32),
-            outputs_of(dir.path() / "a", EightBits::kKeep, Precision::kF32));
+  EXPECT_EQ(outputs_of(dir.path() / "same", Compact::kKeep, Precision::kF32),
+            outputs_of(dir.path() / "a", Compact::kKeep, Precision::kF32));
 }
 
 }  // namespace

@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
+#include "cloze/compress/quantize.h"
+#include "cloze/compress/write_model.h"
 #include "random_model.h"
 
 namespace cloze {
@@ -31,6 +34,85 @@ TEST(Sparsify, TheSmallestOfEachProductGo) {
     }
     EXPECT_TRUE(!product || largest_gone <= smallest_left) << name;
   }
+}
+
+std::vector<float> outputs_of(const Path& folder, Compact compact) {
+  const NoGrad no_grad;
+  ForwardContext context;
+  Bert bert(load_config(ModelFiles::open(folder)), Pooler::kWith);
+  ParameterList parameters;
+  bert.collect(parameters);
+  Weights weights{folder};
+  load_parameters(
+      weights, parameters, 0, 0, [](const std::string&) { return false; }, compact);
+  for (const Parameter* parameter : parameters)
+    EXPECT_EQ(parameter->compact != nullptr, compact == Compact::kKeep && weights.is_sparse(parameter->name));
+  bert.freeze();
+  const Var hidden = bert.forward(make_ragged_batch({{1, 2, 3}, {4, 10, 6, 7, 8}}, {}), context);
+  return {hidden.value().values<float>().begin(), hidden.value().values<float>().end()};
+}
+
+TEST(Sparsify, IsStoredAndKeptWithoutItsZerosAndComputesTheSame) {
+  const test::TemporaryFolder dir;
+  const auto path = [&](const char* name) { return dir.path() / name; };
+  const auto size = [&](const char* name) { return std::filesystem::file_size(path(name) / "model.safetensors"); };
+  const auto noted = [&](const char* name) {
+    const Json config = ModelFiles::open(path(name)).read_json();
+    return config.contains("quantization_config") && config["quantization_config"].contains("sparse");
+  };
+  BertConfig config = test::small_config();
+  config.hidden_size = 48;
+  config.intermediate_size = 200;
+  test::write_random(path("a"), config);
+  for (const double share : {0.6, 0.9}) {
+    write_sparse(path("a"), path("s"), share);
+    write_dense(path("s"), path("d"));
+    EXPECT_TRUE(noted("s"));
+    EXPECT_FALSE(stores_sparse(Weights{path("d")}) || noted("d"));
+    EXPECT_LT(size("s"), size("d"));
+    const std::vector<float> kept = outputs_of(path("s"), Compact::kKeep);
+    EXPECT_EQ(kept, outputs_of(path("s"), Compact::kExpand));
+    EXPECT_EQ(kept, outputs_of(path("d"), Compact::kKeep));
+    // What is made of it is stored so too.
+    write_pruned(path("s"), path("p"), whole_structure(config), {});
+    EXPECT_TRUE(read_file(path("p") / "model.safetensors") == read_file(path("s") / "model.safetensors"));
+    write_quantized(path("s"), path("q"), {{"layer.0.ffn"}, {}});
+    const Weights mixed{path("q")};
+    EXPECT_TRUE(mixed.is_int8("bert.encoder.layer.0.output.dense.weight"));
+    EXPECT_TRUE(mixed.is_sparse("bert.encoder.layer.1.output.dense.weight"));
+    EXPECT_TRUE(noted("q"));
+    for (const char* name : {"s", "d", "p", "q"}) std::filesystem::remove_all(path(name));
+  }
+  write_sparse(path("a"), path("s"), 0.3);
+  EXPECT_FALSE(stores_sparse(Weights{path("s")}) || noted("s")) << "with few zeros the bits would not pay";
+}
+
+TEST(Sparsify, ParametersAreWrittenAsTheyCameWhileTheyHaveTheirZeros) {
+  const test::TemporaryFolder dir;
+  test::write_random(dir.path() / "a", test::small_config());
+  write_sparse(dir.path() / "a", dir.path() / "s", 0.8);
+  Bert bert(test::small_config(), Pooler::kWith);
+  ParameterList parameters;
+  bert.collect(parameters);
+  Weights weights{dir.path() / "s"};
+  const auto save = [&](const char* name) {
+    const ModelFiles files = ModelFiles::create(dir.path() / name);
+    files.write_json(ModelFiles::kConfig, config_json(test::small_config(), parameters));
+    save_parameters(files, parameters);
+    return stores_sparse(Weights{dir.path() / name});
+  };
+  for (const Compact compact : {Compact::kKeep, Compact::kExpand}) {
+    load_parameters(
+        weights, parameters, 0, 0, [](const std::string&) { return false; }, compact);
+    EXPECT_TRUE(save("again"));
+    for (const std::string& name : weights.names()) {
+      const Shape shape = *weights.shape_of(name);
+      const Tensor x = weights.get(name, shape), y = Weights(dir.path() / "again").get(name, shape);
+      EXPECT_TRUE(std::ranges::equal(x.values<float>(), y.values<float>())) << name;
+    }
+  }
+  for (Parameter* parameter : parameters) parameter->set(Tensor::full(parameter->shape, DType::kF32, 0.5));
+  EXPECT_FALSE(save("full"));
 }
 
 TEST(Sparsify, TheScheduleBeginsFast) {

@@ -8,7 +8,9 @@ namespace cloze {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
 Tensor row(std::vector<float> values) {
   return Tensor::of<float>({static_cast<int64_t>(values.size())}, values);
@@ -303,6 +305,72 @@ TEST(Weights, EightBitsWithoutGoodScalesAreRefused) {
   save(dir, {{"x.weight", bytes({2}, {1, 2})}, {"x.weight_scale", row({1, 1})}});
   Weights weights(dir.path());
   expect_error(ErrorCode::kUnsupported, {"8 bits are for [M,K] alone"}, [&] { (void)weights.find("x.weight"); });
+}
+
+/// Row 0: 1.5 at 0 and -2 at 9; row 1: nothing; row 2: 3 at 8.
+std::vector<NamedTensor> sparse_parts() {
+  return {{"pooler.dense.weight.compressed", row({1.5, -2, 3})},
+          {"pooler.dense.weight.bitmask", Tensor::of<uint8_t>({3, 2}, std::vector<uint8_t>{1, 2, 0, 0, 0, 1})},
+          {"pooler.dense.weight.shape", Tensor::of<int64_t>({2}, {3, 10})},
+          {"pooler.dense.weight.row_offsets", Tensor::of<int64_t>({3}, {0, 2, 2})}};
+}
+
+TEST(Weights, WithoutZerosComeWithThem) {
+  for (const DType type : {DType::kF32, DType::kF16}) {
+    const TempDir dir;
+    std::vector<NamedTensor> parts = sparse_parts();
+    if (type == DType::kF16) parts[0].tensor = to_half(parts[0].tensor, type);
+    parts.push_back({"other.weight", row({1})});
+    save(dir, parts);
+    Weights weights(dir.path());
+    EXPECT_THAT(weights.names(), ElementsAre("pooler.dense.weight", "other.weight"));
+    EXPECT_TRUE(weights.is_sparse("bert.pooler.dense.weight"));
+    EXPECT_FALSE(weights.is_sparse("other.weight"));
+    EXPECT_FALSE(weights.is_int8("bert.pooler.dense.weight"));
+    EXPECT_EQ(weights.stored_type("bert.pooler.dense.weight"), type);
+    EXPECT_THAT(weights.unused(), SizeIs(5)) << "as named in the file";
+    std::vector<float> expected(30, 0);
+    expected[0] = 1.5, expected[9] = -2, expected[28] = 3;
+    EXPECT_THAT(weights.get("bert.pooler.dense.weight", {3, 10}).values<float>(), ElementsAreArray(expected));
+    EXPECT_THAT(weights.unused(), ElementsAre("other.weight"));
+    EXPECT_THAT(weights.get_sparse("bert.pooler.dense.weight", {3, 10}).values.values<float>(),
+                ElementsAre(1.5, -2, 3));
+    expect_error(ErrorCode::kShape, {"has shape [3, 10], expected"}, [&] {
+      (void)weights.get("pooler.dense.weight", {10, 3});
+    });
+    expect_error(ErrorCode::kUnsupported, {"is not stored without its zeros"},
+                 [&] { (void)weights.get_sparse("other.weight", {1}); });
+  }
+}
+
+TEST(Weights, WithoutZerosAndWithoutSenseAreRefused) {
+  const auto refused = [](size_t part, std::optional<Tensor> tensor, ErrorCode code, const std::string& text) {
+    const TempDir dir;
+    std::vector<NamedTensor> parts = sparse_parts();
+    if (tensor)
+      parts[part].tensor = *tensor;
+    else
+      parts.erase(parts.begin() + static_cast<std::ptrdiff_t>(part));
+    save(dir, parts);
+    expect_error(code, {text}, [&] { (void)Weights(dir.path()).find("pooler.dense.weight"); });
+  };
+  const auto bits = [](Shape shape, std::vector<uint8_t> all) { return Tensor::of<uint8_t>(shape, all); };
+  for (const size_t part : {1u, 2u, 3u}) refused(part, {}, ErrorCode::kFormat, "beside it");
+  refused(0, row({1, 2}), ErrorCode::kValue, "has 2 numbers, but \"pooler.dense.weight.bitmask\" has 3 bits");
+  refused(0, Tensor::of<int64_t>({3}, {1, 2, 3}), ErrorCode::kUnsupported, "expected floats");
+  refused(1, bits({3, 2}, {1, 4, 0, 0, 0, 1}), ErrorCode::kValue, "beyond the end of a row");
+  refused(1, bits({2, 3}, {1, 2, 0, 0, 0, 1}), ErrorCode::kFormat, "a bit for each number");
+  refused(1, bits({6}, {1, 2, 0, 0, 0, 1}), ErrorCode::kFormat, "expected U8 of 2 dimension(s)");
+  refused(1, row({1}), ErrorCode::kFormat, "expected U8");
+  refused(2, Tensor::of<int64_t>({2}, {3, 17}), ErrorCode::kFormat, "says [3, 17]");
+  refused(2, Tensor::of<int64_t>({2}, {3, -1}), ErrorCode::kFormat, "says [3, -1]");
+  refused(2, Tensor::of<int64_t>({2}, {int64_t{1} << 62, 10}), ErrorCode::kFormat, "a bit for each number");
+  refused(2, Tensor::of<int64_t>({3}, {3, 10, 1}), ErrorCode::kFormat, "says [3, 10, 1]");
+  const TempDir dir;
+  std::vector<NamedTensor> twice = sparse_parts();
+  twice.push_back({"bert.pooler.dense.weight", row({1})});
+  save(dir, twice);
+  expect_error(ErrorCode::kFormat, {"two spellings"}, [&] { Weights{dir.path()}; });
 }
 
 }  // namespace

@@ -28,14 +28,17 @@ class CpuBackend : public RefBackend {
     if (precision == Precision::kInt8)
       return std::make_unique<cpu::PackedInt8>(cpu::pack_int8(quantize_weight(weight)));
     // Whatever is mostly zeros, by pruning: nothing needs to say so.
-    if (cpu::zero_share(weight) >= cpu::kSparseFrom)
-      return std::make_unique<cpu::PackedSparse>(cpu::pack_sparse(weight));
+    if (zero_share(weight) >= cpu::kSparseFrom) return std::make_unique<SparseWeight>(sparse_weight(weight));
     return std::make_unique<cpu::PackedMatrix>(
         cpu::pack_transposed(weight.data<float>(), weight.shape()[0], weight.shape()[1]));
   }
 
-  std::unique_ptr<PreparedWeight> prepare(const Int8Weight& weight) const override {
-    return std::make_unique<cpu::PackedInt8>(cpu::pack_int8(weight));
+  std::unique_ptr<PreparedWeight> prepare(const CompactWeight& weight) const override {
+    if (const auto* sparse = dynamic_cast<const SparseWeight*>(&weight); sparse == nullptr)
+      return std::make_unique<cpu::PackedInt8>(cpu::pack_int8(dynamic_cast<const Int8Weight&>(weight)));
+    else if (sparse->zeros() >= cpu::kSparseFrom)
+      return std::make_unique<SparseWeight>(*sparse);  // shares the numbers
+    return prepare(weight.expand(), Precision::kF32);
   }
 
   void linear(const LinearArgs& args) const override {
@@ -54,7 +57,7 @@ class CpuBackend : public RefBackend {
       same.precision = Precision::kF32;
       return linear(same);
     }
-    if (const auto* sparse = dynamic_cast<const cpu::PackedSparse*>(args.prepared); sparse != nullptr)
+    if (const auto* sparse = dynamic_cast<const SparseWeight*>(args.prepared); sparse != nullptr)
       return cpu::multiply_sparse(args.x.data<float>(), args.x.shape()[0], *sparse, data_or_null(args.bias),
                                   args.activation, args.y.data<float>());
     const auto* packed = static_cast<const cpu::PackedMatrix*>(args.prepared);

@@ -110,36 +110,7 @@ HWY_EXPORT(multiply_sparse_here);
 
 namespace cpu {
 
-double zero_share(const Tensor& weight) {
-  const auto values = weight.values<float>();
-  if (values.empty()) return 0;
-  return static_cast<double>(std::ranges::count(values, 0.0f)) / static_cast<double>(values.size());
-}
-
-PackedSparse pack_sparse(const Tensor& weight) {
-  PackedSparse packed;
-  packed.columns = weight.shape()[0];
-  packed.depth = weight.shape()[1];
-  const auto all = weight.values<float>();
-  const int64_t count = std::ssize(all) - std::ranges::count(all, 0.0f);
-  packed.starts = Tensor({packed.columns + 1}, DType::kI64);
-  packed.places = Tensor({count}, DType::kI32);
-  packed.values = Tensor({count}, DType::kF32);
-  int64_t at = 0;
-  packed.starts.data<int64_t>()[0] = 0;
-  for (int64_t m = 0; m < packed.columns; ++m) {
-    const float* row = weight.data<float>() + m * packed.depth;
-    for (int64_t k = 0; k < packed.depth; ++k) {
-      if (row[k] == 0.0f) continue;
-      packed.places.data<int32_t>()[at] = static_cast<int32_t>(k);
-      packed.values.data<float>()[at++] = row[k];
-    }
-    packed.starts.data<int64_t>()[m + 1] = at;
-  }
-  return packed;
-}
-
-void multiply_sparse(const float* x, int64_t m, const PackedSparse& weight, const float* bias, Activation activation,
+void multiply_sparse(const float* x, int64_t m, const SparseWeight& weight, const float* bias, Activation activation,
                      float* y) {
   if (m == 0) return;
   const PackedMatrix tokens = pack_transposed(x, m, weight.depth);

@@ -6,6 +6,7 @@
 #include "cloze/backend/ref/activation.h"
 #include "cloze/backend/ref/dispatch.h"
 #include "cloze/backend/ref/ref_backend.h"
+#include "cloze/backend/sparse.h"
 
 namespace cloze {
 namespace {
@@ -91,8 +92,10 @@ void linear_backward_of(const LinearBackwardArgs& a) {
 
 }  // namespace
 
-std::unique_ptr<PreparedWeight> RefBackend::prepare(const Int8Weight& weight) const {
-  return std::make_unique<Int8Weight>(weight);
+std::unique_ptr<PreparedWeight> RefBackend::prepare(const CompactWeight& weight) const {
+  if (const auto* sparse = dynamic_cast<const SparseWeight*>(&weight); sparse != nullptr)
+    return std::make_unique<SparseWeight>(*sparse);
+  return std::make_unique<Int8Weight>(dynamic_cast<const Int8Weight&>(weight));
 }
 
 std::unique_ptr<PreparedWeight> RefBackend::prepare(const Tensor& weight, Precision precision) const {
@@ -101,6 +104,12 @@ std::unique_ptr<PreparedWeight> RefBackend::prepare(const Tensor& weight, Precis
 }
 
 void RefBackend::linear(const LinearArgs& a) const {
+  if (const auto* sparse = dynamic_cast<const SparseWeight*>(a.prepared); sparse != nullptr) {
+    LinearArgs same = a;
+    same.weight = sparse->expand();
+    same.prepared = nullptr;
+    return linear(same);
+  }
   if (a.prepared != nullptr) return linear_int8(a, static_cast<const Int8Weight&>(*a.prepared));
   if (a.precision == Precision::kBF16 && a.x.dtype() == DType::kF32) {
     LinearArgs same = a;

@@ -9,7 +9,7 @@ class RefBackend : public Backend {
  public:
   const char* name() const override { return "ref"; }
   std::unique_ptr<PreparedWeight> prepare(const Tensor& weight, Precision precision) const override;
-  std::unique_ptr<PreparedWeight> prepare(const Int8Weight& weight) const override;
+  std::unique_ptr<PreparedWeight> prepare(const CompactWeight& weight) const override;
   void linear(const LinearArgs&) const override;
   void linear_backward(const LinearBackwardArgs&) const override;
   void attention(const AttentionArgs&) const override;
