@@ -191,7 +191,10 @@ void run(const Options& o) {
   const double old_size = static_cast<double>(model_size(o.model).bytes) / 1e6,
                new_size = static_cast<double>(model_size(folder.path()).bytes) / 1e6;
   const double old_count = config.parameter_elements(), new_count = pruned.parameter_elements();
-  say(fmt::format("heads/neurons by layer: {} -> {}", shape_text(config), shape_text(pruned)));
+  say(fmt::format("heads/neurons by layer: {} -> {}{}", shape_text(config), shape_text(pruned),
+                  config.hidden_size == pruned.hidden_size
+                      ? ""
+                      : fmt::format(", hidden width {} -> {}", config.hidden_size, pruned.hidden_size)));
   say(fmt::format(
       "parameters {} -> {} ({:.1f} %), weights {:.1f} -> {:.1f} MB, {} x {} tokens {:.1f} -> {:.1f} ms "
       "({:.2f} times as fast)",
@@ -219,7 +222,7 @@ void run(const Options& o) {
 std::function<void()> setup_prune(CLI::App& app) {
   auto options = std::make_shared<Options>();
   options->add(app);
-  app.add_option("--keep", options->keep, "shares that stay: heads=0.5,ffn=0.4,layers=0.5, any of them");
+  app.add_option("--keep", options->keep, "shares that stay: heads=0.5,ffn=0.4,layers=0.5,hidden=0.75, any of them");
   app.add_option("--target-speedup", options->target_speedup,
                  "take out what costs least until the encoder is so many times as fast on this machine");
   app.add_option("--target-latency", options->target_latency,

@@ -80,7 +80,7 @@ void PruneFlags::add(CLI::App& app) {
                  "texts: pieces of the vocabulary that they never need go, with their embeddings");
   app.add_option("--min-count", min_count, "with --vocabulary: how often a piece must be needed")
       ->capture_default_str();
-  app.add_option("--multiple", latency.multiple, "neurons a layer keeps are a multiple of it")->capture_default_str();
+  app.add_option("--multiple", latency.multiple, "neurons a layer keeps, and the hidden width, are a multiple of it")->capture_default_str();
   app.add_option("--batch", latency.batch, "rows a pass, for timing")->capture_default_str();
   app.add_option("--length", latency.length, "tokens a row, for timing")->capture_default_str();
   app.add_option("--seed", seed, "draws the rows")->capture_default_str();

@@ -62,12 +62,13 @@ KeepShares parse_keep(const std::string& text) {
     const std::string part = text.substr(begin, end - begin);
     const size_t equal = part.find('=');
     CLOZE_CHECK(equal != std::string::npos, ErrorCode::kUsage,
-                "--keep takes shares as heads=0.5,ffn=0.4,layers=0.5, got \"{}\"", text);
+                "--keep takes shares as heads=0.5,ffn=0.4,layers=0.5,hidden=0.75, got \"{}\"", text);
     const std::string name = part.substr(0, equal);
     double* share = name == "heads" ? &shares.heads : name == "ffn" ? &shares.ffn : nullptr;
     if (name == "layers") share = &shares.layers;
-    CLOZE_CHECK(share != nullptr, ErrorCode::kUsage, "--keep: unknown \"{}\"{}; there are heads, ffn, layers", name,
-                did_you_mean(name, {"heads", "ffn", "layers"}));
+    if (name == "hidden") share = &shares.hidden;
+    CLOZE_CHECK(share != nullptr, ErrorCode::kUsage, "--keep: unknown \"{}\"{}; there are heads, ffn, layers, hidden",
+                name, did_you_mean(name, {"heads", "ffn", "layers", "hidden"}));
     *share = parse_share(name, part.substr(equal + 1));
     begin = end + 1;
   }

@@ -12,9 +12,9 @@ namespace cloze {
 
 /// Shares that are kept, each in [0, 1]; of layers at least one stays.
 struct KeepShares {
-  double heads = 1, ffn = 1, layers = 1;
+  double heads = 1, ffn = 1, layers = 1, hidden = 1;
 };
-/// "heads=0.5,ffn=0.4,layers=0.5", any of them. Errors: kUsage.
+/// "heads=0.5,ffn=0.4,layers=0.5,hidden=0.75", any of them. Errors: kUsage.
 KeepShares parse_keep(const std::string& text);
 
 /// The layers that stay are the lowest: dropping the top ones costs least or nearly so (Sajjad et al., "On the Effect

@@ -29,6 +29,17 @@ std::vector<LayerWeights> layer_weights(const ParameterList& parameters, const B
   return layers;
 }
 
+/// gamma and beta of every layer norm of the encoder.
+std::vector<std::pair<Parameter*, Parameter*>> layer_norms(const ParameterList& parameters) {
+  std::vector<std::pair<Parameter*, Parameter*>> norms;
+  for (Parameter* gamma : parameters) {
+    if (!gamma->name.starts_with("bert.") || !gamma->name.ends_with(".LayerNorm.weight")) continue;
+    const std::string beta = gamma->name.substr(0, gamma->name.size() - std::string("weight").size()) + "bias";
+    norms.emplace_back(gamma, *std::ranges::find(parameters, beta, &Parameter::name));
+  }
+  return norms;
+}
+
 /// sum over rows m and the group's columns of a[m,k] b[m,k], for each group of `width` columns.
 std::vector<double> column_products(const Tensor& a, const Tensor& b, int64_t width) {
   const int64_t M = a.shape()[0], K = a.shape()[1];
@@ -87,6 +98,14 @@ Importance magnitude_importance(const ParameterList& parameters, const BertConfi
     if (layer.down != nullptr)
       importance.neurons.back() = joint_norms(layer.up->var.value(), layer.down->var.value(), 1);
   }
+  importance.hidden.resize(static_cast<size_t>(config.hidden_size));
+  for (const auto& [gamma, beta] : layer_norms(parameters)) {
+    std::vector<double> norms;
+    for (int64_t i = 0; i < config.hidden_size; ++i)
+      norms.push_back(std::hypot(gamma->var.value().data<float>()[i], beta->var.value().data<float>()[i]));
+    to_unit_length(norms);
+    for (size_t i = 0; i < norms.size(); ++i) importance.hidden[i] += norms[i];
+  }
   return importance;
 }
 
@@ -102,19 +121,34 @@ Importance gradient_importance(TrainingTask& task, const BertConfig& config, Cri
     importance.heads.emplace_back(static_cast<size_t>(config.layer(i).heads), 0.0);
     importance.neurons.emplace_back(static_cast<size_t>(config.layer(i).feed_forward), 0.0);
   }
-  const bool any = std::ranges::any_of(
-      layers, [](const LayerWeights& layer) { return layer.output != nullptr || layer.down != nullptr; });
-  if (!any) return importance;
+  importance.hidden.resize(static_cast<size_t>(config.hidden_size));
+  const auto norms = layer_norms(parameters);
   // No gradients but those that are read.
   for (Parameter* parameter : parameters)
-    parameter->set_trained(std::ranges::any_of(
-        layers, [&](const LayerWeights& layer) { return parameter == layer.output || parameter == layer.down; }));
+    parameter->set_trained(
+        std::ranges::any_of(
+            layers, [&](const LayerWeights& layer) { return parameter == layer.output || parameter == layer.down; }) ||
+        std::ranges::any_of(norms,
+                            [&](const auto& norm) { return parameter == norm.first || parameter == norm.second; }));
+  const auto score = [&](double derivative) {
+    return criterion == Criterion::kFisher ? derivative * derivative : std::abs(derivative);
+  };
   const auto add = [&](const Parameter* parameter, int64_t width, std::vector<double>& scores) {
     if (parameter == nullptr) return;
     const std::vector<double> derivatives = column_products(parameter->var.value(), parameter->var.grad(), width);
-    for (size_t k = 0; k < scores.size(); ++k)
-      scores[k] += criterion == Criterion::kFisher ? derivatives[k] * derivatives[k] : std::abs(derivatives[k]);
+    for (size_t k = 0; k < scores.size(); ++k) scores[k] += score(derivatives[k]);
     parameter->var.clear_grad();
+  };
+  const auto add_hidden = [&] {
+    std::vector<double> derivatives(importance.hidden.size(), 0);
+    for (const auto& [gamma, beta] : norms)
+      for (Parameter* parameter : {gamma, beta}) {
+        const float *value = parameter->var.value().data<float>(), *gradient = parameter->var.grad().data<float>();
+        for (size_t i = 0; i < derivatives.size(); ++i)
+          derivatives[i] += static_cast<double>(value[i]) * static_cast<double>(gradient[i]);
+        parameter->var.clear_grad();
+      }
+    for (size_t i = 0; i < derivatives.size(); ++i) importance.hidden[i] += score(derivatives[i]);
   };
   for (size_t begin = 0; begin < rows.size(); begin += static_cast<size_t>(batch)) {
     const auto part = rows.subspan(begin, std::min(static_cast<size_t>(batch), rows.size() - begin));
@@ -124,6 +158,7 @@ Importance gradient_importance(TrainingTask& task, const BertConfig& config, Cri
       add(layers[i].output, config.head_width(), importance.heads[i]);
       add(layers[i].down, 1, importance.neurons[i]);
     }
+    add_hidden();
     if (progress) progress(static_cast<int64_t>(begin + part.size()));
   }
   for (Parameter* parameter : parameters) parameter->set_trained(true);

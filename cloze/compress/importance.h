@@ -2,10 +2,12 @@
 //
 // A mask of 1 is thought before each head's part of the attention's output and before each neuron's; what matters is
 // the loss's derivative by it, which is the sum of weight times gradient over that head's (neuron's) columns of the
-// output's weight. Magnitude needs no data; Taylor (Michel et al., "Are Sixteen Heads Really Better than One?", 2019;
-// Molchanov et al., 2019) sums the absolute derivative over batches; Fisher (Kwon et al., "A Fast Post-Training Pruning
-// Framework for Transformers", 2022) its square, which with one row a batch is the diagonal of the mask's Fisher
-// information. Both are of the loss, so heads and neurons of all layers can be compared as they are.
+// output's weight. So for a number of the hidden width: with a mask on what every layer norm gives, it is the sum over
+// them of gamma times its gradient plus beta times its own. Magnitude needs no data; Taylor (Michel et al., "Are
+// Sixteen Heads Really Better than One?", 2019; Molchanov et al., 2019) sums the absolute derivative over batches;
+// Fisher (Kwon et al., "A Fast Post-Training Pruning Framework for Transformers", 2022) its square, which with one row
+// a batch is the diagonal of the mask's Fisher information. Both are of the loss, so heads and neurons of all layers
+// can be compared as they are.
 #pragma once
 
 #include <functional>
@@ -20,21 +22,22 @@ namespace cloze {
 
 class TrainingTask;
 
-/// By layer; larger is more important.
+/// Larger is more important.
 struct Importance {
-  std::vector<std::vector<double>> heads, neurons;
+  std::vector<std::vector<double>> heads, neurons;  ///< by layer
+  std::vector<double> hidden = {};                  ///< by number of a token's vector
 };
 
 enum class Criterion : uint8_t { kMagnitude, kTaylor, kFisher };
 /// "magnitude", "taylor" or "fisher". Errors: kUsage.
 Criterion parse_criterion(const std::string& name);
 
-/// Norm of a head's value rows times that of its output columns; the same of a neuron's two. Each layer's heads (its
-/// neurons) are divided by their root of squares, for weights of different layers are not to be compared as they are.
+/// Norm of a head's value rows times that of its output columns; the same of a neuron's two; of a hidden number the sum
+/// over layer norms of sqrt(gamma^2 + beta^2). Each layer's heads (its neurons, a norm's numbers) are divided by their
+/// root of squares, for weights of different layers are not to be compared as they are.
 Importance magnitude_importance(const ParameterList& parameters, const BertConfig& config);
 
 /// From the gradients of `task`'s loss on `rows`, `batch` at a time, without dropout. `progress` hears of rows done.
-/// A model without any head and neuron has no scores, and nothing is read.
 Importance gradient_importance(TrainingTask& task, const BertConfig& config, Criterion criterion,
                                std::span<const int64_t> rows, int64_t batch,
                                const std::function<void(int64_t done)>& progress);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "cloze/compress/measure_models.h"
+#include "cloze/compress/narrow.h"
 #include "cloze/compress/write_model.h"
 #include "cloze/model/checkpoint.h"
 
@@ -59,11 +60,17 @@ class Rounds {
   Path go() {
     const BertConfig whole = config_of(whole_);
     if (goal_.of != PruneGoal::Of::kShares) make_table(whole);
-    if (goal_.of == PruneGoal::Of::kShares && goal_.shares.layers < 1) {  // first: the other shares are of what stays
+    // First layers, then the hidden width: the other shares are of what stays.
+    if (goal_.of == PruneGoal::Of::kShares && goal_.shares.layers < 1) {
       Structure lowest = whole_structure(whole);
       lowest.resize(std::max<size_t>(
           1, static_cast<size_t>(std::lround(goal_.shares.layers * static_cast<double>(lowest.size())))));
-      if (!take(lowest, 0)) return model_;
+      if (!take(lowest)) return model_;
+    }
+    if (goal_.of == PruneGoal::Of::kShares && goal_.shares.hidden < 1) {
+      const Importance importance = work_.weigh(model_, config_of(model_), "");
+      const auto kept = keep_hidden(importance.hidden, goal_.shares.hidden, goal_.latency.multiple);
+      if (!take([&](const Path& next) { write_narrow(model_, next, kept); })) return model_;
     }
     const auto [all_heads, all_neurons] = units_of(config_of(model_));
     const int64_t most = goal_.of == PruneGoal::Of::kShares ? rounds_ : rounds_ + kTries;
@@ -75,7 +82,7 @@ class Rounds {
       const Structure keep = goal_.of == PruneGoal::Of::kShares
                                  ? by_shares(importance, now, part, all_heads, all_neurons)
                                  : by_cost(importance, now, part, round);
-      if (!take(keep, round)) return model_;
+      if (!take(keep)) return model_;
       if (goal_.of == PruneGoal::Of::kShares) continue;
       reached_ = measure(whole);
       if (round >= rounds_ && reached_ >= goal_.factor) break;
@@ -130,10 +137,14 @@ class Rounds {
   }
 
   /// The next model; false, and the one before stays, where it has lost too much.
-  bool take(const Structure& keep, int64_t round) {
-    const Path next = work_.folder / fmt::format("round-{}", round);
-    write_pruned(model_, next, keep, {});
-    const Path trained = work_.recover ? work_.recover(next, round) : next;
+  bool take(const Structure& keep) {
+    return take([&](const Path& next) { write_pruned(model_, next, keep, {}); });
+  }
+  bool take(const std::function<void(const Path& next)>& write) {
+    const int64_t step = ++steps_;
+    const Path next = work_.folder / fmt::format("round-{}", step);
+    write(next);
+    const Path trained = work_.recover ? work_.recover(next, step) : next;
     if (trained != next) std::filesystem::remove_all(next);
     if (work_.within && !work_.within(trained)) {
       std::filesystem::remove_all(trained);
@@ -151,6 +162,7 @@ class Rounds {
   const int64_t rounds_;
   LatencyTable table_;
   double reached_ = 1;
+  int64_t steps_ = 0;  ///< models made
 };
 
 }  // namespace

@@ -96,6 +96,20 @@ TEST(Teacher, ItsAnswersAreLearnedInsteadOfTheLabels) {
                  "knows the labels down, up, but the rows have down, left");
 }
 
+TEST(PruneCommand, TheHiddenWidthToo) {
+  const HostilePlace place;
+  const Outcome made =
+      place.run(kMake + kPrune + "--keep hidden=0.5,heads=0.5 --data ${D}t.tsv --dev ${D}t.tsv --recover 1");
+  expect_outcome(place, made, 0, {", hidden width "});
+  const Json before = Json::parse(read_file(place / "tuned" / "config.json")),
+             after = Json::parse(read_file(place / "p" / "config.json"));
+  EXPECT_EQ(after["hidden_size"].get<int>() * 2, before["hidden_size"].get<int>());
+  expect_outcome(place,
+                 place.run("$CLOZE predict --model ${D}p < ${D}t.tsv; $CLOZE prune --model ${D}p --output ${D}q "
+                           "--keep hidden=0.5 --multiple 2 && $CLOZE predict --model ${D}q < ${D}t.tsv"),
+                 0, {"without --data"});
+}
+
 TEST(PruneCommand, FasterByTheClock) {
   const HostilePlace place;
   expect_outcome(place, place.run(kMake + kPrune + "--target-speedup 1.01 --data ${D}t.tsv"), 0, {"timing layers"});
@@ -136,10 +150,14 @@ TEST(PruneCommand, ZerosStayZerosWhileTheRestIsTrained) {
     return static_cast<double>(std::ranges::count(x.values<float>(), 0.0f)) / static_cast<double>(x.elements());
   };
   EXPECT_NEAR(zeros("p"), 0.8, 0.005);
+  EXPECT_TRUE(Weights{place / "p"}.is_sparse("bert.encoder.layer.0.intermediate.dense.weight"));
+  EXPECT_THAT(place.run("$CLOZE info --model ${D}p").out, HasSubstr("sparse F32"));
   const std::string tune = "$CLOZE finetune --task text-classification --model ${D}p --train ${D}t.tsv --epochs 1 ";
   expect_outcome(place, place.run(tune + "--output ${D}free; " + tune + "--keep-zeros --output ${D}kept"), 0, {});
   EXPECT_NEAR(zeros("kept"), 0.8, 0.005);
   EXPECT_LT(zeros("free"), 0.1);
+  EXPECT_TRUE(Weights{place / "kept"}.is_sparse("bert.encoder.layer.0.intermediate.dense.weight"));
+  EXPECT_FALSE(Weights{place / "free"}.is_sparse("bert.encoder.layer.0.intermediate.dense.weight"));
   expect_outcome(place, place.run(tune + "--keep-zeros --tune lora --output ${D}no"), 2, {"--keep-zeros"});
   const auto refused = [&](const std::string& options, const std::string& words) {
     expect_outcome(place, place.run("rm -rf ${D}p; " + kPrune + options), 2, {words});

@@ -55,6 +55,8 @@ TEST(KeepShares, Parsing) {
   EXPECT_EQ(shares.heads, 0);
   EXPECT_EQ(shares.ffn, 0.25);
   EXPECT_EQ(shares.layers, 1);
+  EXPECT_EQ(shares.hidden, 1);
+  EXPECT_EQ(parse_keep("hidden=0.75").hidden, 0.75);
   for (const char* bad :
        {"", "heads", "heads=", "heads=x", "heads=1.5", "ffn=-0.1", "heads=0.5,", "head=0.5", "ffn=nan"})
     EXPECT_THAT(refusal([&] { parse_keep(bad); }), HasSubstr("--keep")) << bad;

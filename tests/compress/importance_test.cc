@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "cloze/base/rng.h"
 #include "cloze/task/task.h"
 #include "tests/base/temporary.h"
 
@@ -86,6 +87,37 @@ TEST(Importance, TaylorAndFisherAreDerivativesByAMask) {
     EXPECT_TRUE(parameter->trained) << parameter->name;
     EXPECT_FALSE(parameter->var.has_grad()) << parameter->name;
   }
+}
+
+TEST(Importance, HiddenNumbersAreMaskedBehindEveryLayerNorm) {
+  const test::TemporaryFolder place;
+  const auto task = tiny_task(place);
+  const ParameterList parameters = task->parameters();
+  Rng rng(5, RandomStream::kTest);
+  for (Parameter* parameter : parameters)  // so that gamma and beta matter
+    if (parameter->name.find("LayerNorm") != std::string::npos)
+      for (float& value : parameter->var.value().values<float>()) value += static_cast<float>(0.3 * rng.normal());
+  const std::vector<int64_t> rows = {2, 0, 3, 1};
+  const Importance taylor = gradient_importance(*task, config_of(), Criterion::kTaylor, rows, 4, {});
+  const auto loss = [&](size_t number, float scale) {
+    const NoGrad no_grad;
+    std::vector<std::pair<Parameter*, Tensor>> old;
+    for (Parameter* parameter : parameters) {
+      if (parameter->name.find("LayerNorm") == std::string::npos) continue;
+      old.emplace_back(parameter, parameter->var.value().clone());
+      const Tensor changed = parameter->var.value().clone();
+      changed.data<float>()[number] *= scale;
+      parameter->set(changed);
+    }
+    EXPECT_EQ(old.size(), 10U) << "five norms of two layers";
+    ForwardContext context;
+    const double found = static_cast<double>(task->loss(rows, context).value().data<float>()[0]);
+    for (auto& [parameter, value] : old) parameter->set(value);
+    return found;
+  };
+  ASSERT_EQ(taylor.hidden.size(), 8U);
+  for (size_t i = 0; i < 8; ++i)
+    EXPECT_NEAR(taylor.hidden[i], std::abs(loss(i, 1.002F) - loss(i, 0.998F)) / 0.004, 1e-3) << i;
 }
 
 TEST(Importance, AModelWithoutHeadsAndNeuronsHasNone) {
