@@ -39,8 +39,8 @@ void check(const Options& o) {
               "--keep, --target-speedup, --target-latency, --target-size and --sparsity exclude each other");
   CLOZE_CHECK(o.sparsity == 0 || (o.sparsity > 0 && o.sparsity < 1), ErrorCode::kUsage,
               "--sparsity is a share of zeros above 0 and below 1, got {}", o.sparsity);
-  CLOZE_CHECK(o.sparsity == 0 || o.importance.empty() || o.importance == "magnitude", ErrorCode::kUsage,
-              "--sparsity goes by magnitude, not by {}", o.importance);
+  CLOZE_CHECK(o.sparsity == 0 || o.importance.empty() || o.importance == "magnitude" || o.importance == "movement",
+              ErrorCode::kUsage, "--sparsity goes by magnitude or movement, not by {}", o.importance);
   CLOZE_CHECK(o.target_speedup == 0 || (o.target_speedup > 1 && o.target_speedup < 1e6), ErrorCode::kUsage,
               "--target-speedup must be above 1, got {}", o.target_speedup);
   CLOZE_CHECK(o.importance.empty() || o.importance == "magnitude" || !o.data.empty(), ErrorCode::kUsage,
@@ -103,9 +103,9 @@ bool within(const Options& o, const Path& model, double whole) {
 
 /// The same model with zeros, in rounds where it is trained again between them.
 Path sparsify(const Options& o, const BertConfig& config, const Path& folder) {
-  if (o.recover_epochs > 0)
-    check_data(o, config);
-  else
+  const bool moves = o.importance == "movement";
+  if (o.recover_epochs > 0 || moves) check_data(o, config);
+  if (o.recover_epochs == 0)
     say("note: without --recover what is left is not trained again: expect to lose much beyond half of the weights");
   const bool gradual = o.gradual || o.max_drop >= 0;
   const int64_t rounds = gradual ? o.rounds : 1;
@@ -114,7 +114,8 @@ Path sparsify(const Options& o, const BertConfig& config, const Path& folder) {
   for (int64_t round = 1; round <= rounds; ++round) {
     const double share = sparsity_at(o.sparsity, round, rounds);
     Path next = folder / fmt::format("sparse-{}", round);
-    write_sparse(model, next, share);
+    const std::string name = rounds > 1 ? fmt::format(", round {} of {}", round, rounds) : "";
+    write_sparse(model, next, share, moves ? weigh_weights(o, model, config, name) : WeightScores());
     if (o.recover_epochs > 0) {
       const Path trained = folder / fmt::format("trained-{}", round);
       train_again(o, next, trained, fmt::format(", {:.0f} % zeros", 100 * share), Zeros::kKept);
@@ -228,8 +229,10 @@ std::function<void()> setup_prune(CLI::App& app) {
   app.add_option("--target-latency", options->target_latency,
                  "the same until --batch rows of --length tokens take so long, e.g. 8ms");
   app.add_option("--target-size", options->target_size, "the same until the weights take so much, e.g. 20MB");
-  app.add_option("--sparsity", options->sparsity,
-                 "zeros in place of the smallest weights instead, such a share of each product of the encoder");
+  app.add_option(
+      "--sparsity", options->sparsity,
+      "zeros in place of the smallest weights instead (with --importance movement: of those that move towards "
+      "zero), such a share of each product of the encoder");
   app.add_flag("--gradual", options->gradual, "with --recover: train again after each round, not once at the end");
   app.add_option("--max-drop", options->max_drop,
                  "stop at the last round that loses at most so many points of 100 on --dev; with --recover each round "

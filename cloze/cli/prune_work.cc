@@ -10,6 +10,7 @@
 #include "cloze/cli/output.h"
 #include "cloze/cli/training_run.h"
 #include "cloze/cli/vocab.h"
+#include "cloze/compress/movement.h"
 #include "cloze/compress/recover.h"
 #include "cloze/compress/vocabulary.h"
 #include "cloze/model/bert.h"
@@ -20,30 +21,61 @@
 namespace cloze::cli {
 namespace {
 
-/// From the gradients of the loss of the model in `folder` on labelled rows.
-Importance from_rows(const PruneFlags& o, const Path& folder, const BertConfig& config, Criterion criterion,
-                     const std::string& round) {
+/// The rows that importance is read from, and a model to read it with.
+struct Reading {
+  std::unique_ptr<TrainingTask> task;
+  std::vector<int64_t> rows;
+};
+
+Reading read_rows(const PruneFlags& o, const Path& folder) {
   TrainingSource source;
   source.model = folder.string();
   source.train = o.data;
   source.examples = o.table.resolve();
-  const std::unique_ptr<TrainingTask> training =
-      find_training_task(task_of(ModelFiles::open(folder), "").name).train(source);
-  std::vector<int64_t> rows(static_cast<size_t>(training->rows()));
+  Reading reading;
+  reading.task = find_training_task(task_of(ModelFiles::open(folder), "").name).train(source);
+  std::vector<int64_t>& rows = reading.rows;
+  rows.resize(static_cast<size_t>(reading.task->rows()));
   std::iota(rows.begin(), rows.end(), 0);
   Rng rng(static_cast<uint64_t>(o.seed), RandomStream::kData);
   for (size_t i = rows.size(); i > 1; --i) std::swap(rows[i - 1], rows[rng.below(i)]);
-  rows.resize(std::min<size_t>(rows.size(), static_cast<size_t>(o.rows)));
+  // Derivatives of a model that stands still are alike after some hundred rows; a way takes all there are.
+  constexpr int64_t kGradientRows = 512;
+  const int64_t most = o.rows > 0 ? o.rows : o.criterion() == Criterion::kMovement ? std::ssize(rows) : kGradientRows;
+  rows.resize(std::min(rows.size(), static_cast<size_t>(most)));
+  return reading;
+}
+
+auto reporter(Progress& progress, int64_t rows, const std::string& what) {
+  return [&progress, rows, what](int64_t done) {
+    if (interrupted()) fail(ErrorCode::kInterrupted, "stopped; nothing was written");
+    progress.update(done, rows, what);
+  };
+}
+
+/// From the gradients of the loss of the model in `folder` on labelled rows.
+Importance from_rows(const PruneFlags& o, const Path& folder, const BertConfig& config, Criterion criterion,
+                     const std::string& round) {
+  const Reading reading = read_rows(o, folder);
   Progress progress;
   constexpr int64_t kTaylorBatch = 8;
-  const auto report = [&](int64_t done) {
-    if (interrupted()) fail(ErrorCode::kInterrupted, "stopped; nothing was written");
-    progress.update(done, std::ssize(rows), "rows read for their gradients" + round);
-  };
-  const Importance importance = gradient_importance(*training, config, criterion, rows,
-                                                    criterion == Criterion::kFisher ? 1 : kTaylorBatch, report);
+  const Importance importance = gradient_importance(
+      *reading.task, config, criterion, reading.rows, criterion == Criterion::kFisher ? 1 : kTaylorBatch,
+      reporter(progress, std::ssize(reading.rows), "rows read for their gradients" + round));
   progress.clear();
   return importance;
+}
+
+Movement from_tuning(const PruneFlags& o, const Path& folder, const BertConfig& config, const std::string& round) {
+  const Reading reading = read_rows(o, folder);
+  Progress progress;
+  MovementOptions options;
+  options.rate = o.recover_rate > 0 ? o.recover_rate : recovery_rate(config.hidden_size);
+  options.seed = static_cast<uint64_t>(o.seed);
+  options.progress = reporter(progress, std::ssize(reading.rows), "rows tuned on, to see what moves" + round);
+  Movement movement = movement_of(*reading.task, config, reading.rows, options);
+  progress.clear();
+  return movement;
 }
 
 Importance by_magnitude(const Path& folder, const BertConfig& config) {
@@ -63,8 +95,9 @@ void PruneFlags::add(CLI::App& app) {
   app.add_option("--data", data, "labelled rows: their gradients tell what matters, and models learn from them again");
   app.add_option("--dev", dev, "labelled rows to judge models by");
   app.add_option("--importance", importance,
-                 "fisher, taylor (both need --data) or magnitude; default: fisher with --data");
-  app.add_option("--rows", rows, "how many rows of --data are read for gradients, drawn at random")
+                 "fisher, taylor, movement (these need --data) or magnitude; default: fisher with --data");
+  app.add_option("--rows", rows,
+                 "how many rows of --data importance is read from, drawn at random; 0: 512, with movement all")
       ->capture_default_str();
   app.add_option("--rounds", rounds, "gradients are read anew so many times, as the model shrinks")
       ->capture_default_str();
@@ -72,7 +105,7 @@ void PruneFlags::add(CLI::App& app) {
                  "train again on --data for so many epochs, with the whole model as teacher")
       ->capture_default_str();
   app.add_option("--recover-rate", recover_rate,
-                 "learning rate of --recover; 0: 5e-5 x 256 / hidden width, at most 1e-4")
+                 "learning rate of --recover and of movement; 0: 5e-5 x 256 / hidden width, at most 1e-4")
       ->capture_default_str();
   app.add_option("--max-length", max_length, "tokens a row when training again; 0: what the model takes")
       ->capture_default_str();
@@ -80,7 +113,8 @@ void PruneFlags::add(CLI::App& app) {
                  "texts: pieces of the vocabulary that they never need go, with their embeddings");
   app.add_option("--min-count", min_count, "with --vocabulary: how often a piece must be needed")
       ->capture_default_str();
-  app.add_option("--multiple", latency.multiple, "neurons a layer keeps, and the hidden width, are a multiple of it")->capture_default_str();
+  app.add_option("--multiple", latency.multiple, "neurons a layer keeps, and the hidden width, are a multiple of it")
+      ->capture_default_str();
   app.add_option("--batch", latency.batch, "rows a pass, for timing")->capture_default_str();
   app.add_option("--length", latency.length, "tokens a row, for timing")->capture_default_str();
   app.add_option("--seed", seed, "draws the rows")->capture_default_str();
@@ -91,11 +125,11 @@ void PruneFlags::add(CLI::App& app) {
 void PruneFlags::check() const {
   constexpr int64_t kMostRounds = 100, kMostRows = 4096, kMostMultiple = 65536;
   CLOZE_CHECK(
-      rows >= 1 && rounds >= 1 && rounds <= kMostRounds && min_count >= 1 && latency.batch >= 1 &&
+      rows >= 0 && rounds >= 1 && rounds <= kMostRounds && min_count >= 1 && latency.batch >= 1 &&
           latency.batch <= kMostRows && latency.length >= 1 && latency.multiple >= 1 &&
           latency.multiple <= kMostMultiple,
       ErrorCode::kUsage,
-      "--rows, --rounds ({} at most), --min-count, --batch ({}), --length and --multiple ({}) must be at least 1",
+      "--rounds ({} at most), --min-count, --batch ({}), --length and --multiple ({}) must be at least 1, --rows 0",
       kMostRounds, kMostRows, kMostMultiple);
   CLOZE_CHECK(recover_epochs >= 0 && recover_rate >= 0 && max_length >= 0, ErrorCode::kUsage,
               "--recover, --recover-rate and --max-length must not be negative");
@@ -112,8 +146,13 @@ std::string shape_text(const BertConfig& config) {
 
 Importance weigh(const PruneFlags& o, const Path& model, const BertConfig& config, const std::string& round) {
   const Criterion criterion = o.criterion();
-  return criterion == Criterion::kMagnitude ? by_magnitude(model, config)
-                                            : from_rows(o, model, config, criterion, round);
+  if (criterion == Criterion::kMagnitude) return by_magnitude(model, config);
+  if (criterion == Criterion::kMovement) return as_prices(from_tuning(o, model, config, round).units);
+  return from_rows(o, model, config, criterion, round);
+}
+
+WeightScores weigh_weights(const PruneFlags& o, const Path& model, const BertConfig& config, const std::string& round) {
+  return from_tuning(o, model, config, round).weights;
 }
 
 void check_data(const PruneFlags& o, const BertConfig& config) {

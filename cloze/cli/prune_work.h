@@ -6,6 +6,7 @@
 
 #include "cloze/cli/options.h"
 #include "cloze/compress/choose_structure.h"
+#include "cloze/compress/sparsify.h"
 
 namespace cloze::cli {
 
@@ -13,7 +14,7 @@ namespace cloze::cli {
 struct PruneFlags {
   std::string model, output, importance, data, dev;
   std::vector<std::string> vocabulary;
-  int64_t rows = 512, rounds = 4, min_count = 1, recover_epochs = 0, max_length = 0, seed = 42;
+  int64_t rows = 0, rounds = 4, min_count = 1, recover_epochs = 0, max_length = 0, seed = 42;
   double recover_rate = 0;
   LatencyOptions latency;
   TableFlags table;
@@ -34,6 +35,10 @@ std::string shape_text(const BertConfig& config);
 
 /// How much the heads and neurons of the model of a folder matter, which has these labels. `round` is for people.
 Importance weigh(const PruneFlags& flags, const Path& model, const BertConfig& config, const std::string& round);
+
+/// Where its weights move while it is tuned on flags.data.
+WeightScores weigh_weights(const PruneFlags& flags, const Path& model, const BertConfig& config,
+                           const std::string& round);
 
 /// Errors: kValue for rows whose labels are not the model's; kUnsupported for a model that reads joined features.
 void check_data(const PruneFlags& flags, const BertConfig& config);

@@ -84,8 +84,9 @@ Criterion parse_criterion(const std::string& name) {
   if (name == "magnitude") return Criterion::kMagnitude;
   if (name == "taylor") return Criterion::kTaylor;
   if (name == "fisher") return Criterion::kFisher;
-  fail(ErrorCode::kUsage, "--importance: unknown \"{}\"{}; there are magnitude, taylor, fisher", name,
-       did_you_mean(name, {"magnitude", "taylor", "fisher"}));
+  if (name == "movement") return Criterion::kMovement;
+  fail(ErrorCode::kUsage, "--importance: unknown \"{}\"{}; there are magnitude, taylor, fisher, movement", name,
+       did_you_mean(name, {"magnitude", "taylor", "fisher", "movement"}));
 }
 
 Importance magnitude_importance(const ParameterList& parameters, const BertConfig& config) {
@@ -109,56 +110,65 @@ Importance magnitude_importance(const ParameterList& parameters, const BertConfi
   return importance;
 }
 
+MaskDerivatives::MaskDerivatives(const ParameterList& parameters, const BertConfig& config)
+    : config_(config), norms_(layer_norms(parameters)) {
+  for (const LayerWeights& layer : layer_weights(parameters, config)) layers_.push_back({layer.output, layer.down});
+}
+
+Importance MaskDerivatives::zeros() const {
+  Importance importance;
+  for (int64_t i = 0; i < config_.num_hidden_layers; ++i) {
+    importance.heads.emplace_back(static_cast<size_t>(config_.layer(i).heads), 0.0);
+    importance.neurons.emplace_back(static_cast<size_t>(config_.layer(i).feed_forward), 0.0);
+  }
+  importance.hidden.resize(static_cast<size_t>(config_.hidden_size));
+  return importance;
+}
+
+bool MaskDerivatives::reads(const Parameter* parameter) const {
+  return std::ranges::any_of(layers_,
+                             [&](const Outputs& of) { return parameter == of.heads || parameter == of.neurons; }) ||
+         std::ranges::any_of(norms_, [&](const auto& of) { return parameter == of.first || parameter == of.second; });
+}
+
+void MaskDerivatives::add_to(Importance& sums, const std::function<double(double)>& score) const {
+  const auto add = [&](const Parameter* parameter, int64_t width, std::vector<double>& to) {
+    if (parameter == nullptr) return;
+    const std::vector<double> derivatives = column_products(parameter->var.value(), parameter->var.grad(), width);
+    for (size_t k = 0; k < to.size(); ++k) to[k] += score(derivatives[k]);
+  };
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    add(layers_[i].heads, config_.head_width(), sums.heads[i]);
+    add(layers_[i].neurons, 1, sums.neurons[i]);
+  }
+  std::vector<double> derivatives(sums.hidden.size(), 0);
+  for (const auto& [gamma, beta] : norms_)
+    for (const Parameter* parameter : {gamma, beta}) {
+      const float *value = parameter->var.value().data<float>(), *gradient = parameter->var.grad().data<float>();
+      for (size_t i = 0; i < derivatives.size(); ++i)
+        derivatives[i] += static_cast<double>(value[i]) * static_cast<double>(gradient[i]);
+    }
+  for (size_t i = 0; i < derivatives.size(); ++i) sums.hidden[i] += score(derivatives[i]);
+}
+
 Importance gradient_importance(TrainingTask& task, const BertConfig& config, Criterion criterion,
                                std::span<const int64_t> rows, int64_t batch,
                                const std::function<void(int64_t done)>& progress) {
-  CLOZE_CHECK(!rows.empty() && batch >= 1 && criterion != Criterion::kMagnitude, ErrorCode::kInternal,
-              "gradients of {} rows, {} at a time", rows.size(), batch);
+  CLOZE_CHECK(!rows.empty() && batch >= 1 && (criterion == Criterion::kTaylor || criterion == Criterion::kFisher),
+              ErrorCode::kInternal, "gradients of {} rows, {} at a time", rows.size(), batch);
   const ParameterList parameters = task.parameters();
-  const std::vector<LayerWeights> layers = layer_weights(parameters, config);
-  Importance importance;
-  for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
-    importance.heads.emplace_back(static_cast<size_t>(config.layer(i).heads), 0.0);
-    importance.neurons.emplace_back(static_cast<size_t>(config.layer(i).feed_forward), 0.0);
-  }
-  importance.hidden.resize(static_cast<size_t>(config.hidden_size));
-  const auto norms = layer_norms(parameters);
+  const MaskDerivatives masks(parameters, config);
+  Importance importance = masks.zeros();
   // No gradients but those that are read.
-  for (Parameter* parameter : parameters)
-    parameter->set_trained(
-        std::ranges::any_of(
-            layers, [&](const LayerWeights& layer) { return parameter == layer.output || parameter == layer.down; }) ||
-        std::ranges::any_of(norms,
-                            [&](const auto& norm) { return parameter == norm.first || parameter == norm.second; }));
-  const auto score = [&](double derivative) {
-    return criterion == Criterion::kFisher ? derivative * derivative : std::abs(derivative);
-  };
-  const auto add = [&](const Parameter* parameter, int64_t width, std::vector<double>& scores) {
-    if (parameter == nullptr) return;
-    const std::vector<double> derivatives = column_products(parameter->var.value(), parameter->var.grad(), width);
-    for (size_t k = 0; k < scores.size(); ++k) scores[k] += score(derivatives[k]);
-    parameter->var.clear_grad();
-  };
-  const auto add_hidden = [&] {
-    std::vector<double> derivatives(importance.hidden.size(), 0);
-    for (const auto& [gamma, beta] : norms)
-      for (Parameter* parameter : {gamma, beta}) {
-        const float *value = parameter->var.value().data<float>(), *gradient = parameter->var.grad().data<float>();
-        for (size_t i = 0; i < derivatives.size(); ++i)
-          derivatives[i] += static_cast<double>(value[i]) * static_cast<double>(gradient[i]);
-        parameter->var.clear_grad();
-      }
-    for (size_t i = 0; i < derivatives.size(); ++i) importance.hidden[i] += score(derivatives[i]);
-  };
+  for (Parameter* parameter : parameters) parameter->set_trained(masks.reads(parameter));
   for (size_t begin = 0; begin < rows.size(); begin += static_cast<size_t>(batch)) {
     const auto part = rows.subspan(begin, std::min(static_cast<size_t>(batch), rows.size() - begin));
     ForwardContext context;
     backward(task.loss(part, context));
-    for (size_t i = 0; i < layers.size(); ++i) {
-      add(layers[i].output, config.head_width(), importance.heads[i]);
-      add(layers[i].down, 1, importance.neurons[i]);
-    }
-    add_hidden();
+    masks.add_to(importance, [&](double derivative) {
+      return criterion == Criterion::kFisher ? derivative * derivative : std::abs(derivative);
+    });
+    for (const Parameter* parameter : trained_of(parameters)) parameter->var.clear_grad();
     if (progress) progress(static_cast<int64_t>(begin + part.size()));
   }
   for (Parameter* parameter : parameters) parameter->set_trained(true);

@@ -28,14 +28,37 @@ struct Importance {
   std::vector<double> hidden = {};                  ///< by number of a token's vector
 };
 
-enum class Criterion : uint8_t { kMagnitude, kTaylor, kFisher };
-/// "magnitude", "taylor" or "fisher". Errors: kUsage.
+enum class Criterion : uint8_t { kMagnitude, kTaylor, kFisher, kMovement };
+/// "magnitude", "taylor", "fisher" or "movement" (movement.h). Errors: kUsage.
 Criterion parse_criterion(const std::string& name);
 
 /// Norm of a head's value rows times that of its output columns; the same of a neuron's two; of a hidden number the sum
 /// over layer norms of sqrt(gamma^2 + beta^2). Each layer's heads (its neurons, a norm's numbers) are divided by their
 /// root of squares, for weights of different layers are not to be compared as they are.
 Importance magnitude_importance(const ParameterList& parameters, const BertConfig& config);
+
+/// The loss's derivative by each unit's mask, out of the gradients that a backward pass left.
+class MaskDerivatives {
+ public:
+  /// Keeps pointers to the parameters of a model of this shape, which must outlive it.
+  MaskDerivatives(const ParameterList& parameters, const BertConfig& config);
+
+  /// 0 for each unit.
+  Importance zeros() const;
+  /// Whether it needs this parameter's gradient.
+  bool reads(const Parameter* parameter) const;
+  /// Adds score(derivative) of each unit.
+  void add_to(Importance& sums, const std::function<double(double)>& score) const;
+
+ private:
+  /// The tensors that heads and neurons are read from; null in a layer without them.
+  struct Outputs {
+    const Parameter *heads = nullptr, *neurons = nullptr;
+  };
+  BertConfig config_;
+  std::vector<Outputs> layers_;
+  std::vector<std::pair<Parameter*, Parameter*>> norms_;  ///< gamma and beta
+};
 
 /// From the gradients of `task`'s loss on `rows`, `batch` at a time, without dropout. `progress` hears of rows done.
 Importance gradient_importance(TrainingTask& task, const BertConfig& config, Criterion criterion,

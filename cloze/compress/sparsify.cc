@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "cloze/backend/sparse.h"
 #include "cloze/compress/tensor_parts.h"
@@ -16,26 +17,39 @@ bool is_product(const std::string& name) {
   return layer && layer->rest.ends_with(".weight") && layer->rest.find("LayerNorm") == std::string::npos;
 }
 
-/// The smallest numbers at 0.
-Tensor thinned(const Tensor& weight, double share) {
+/// What matters least at 0; `score` may be undefined.
+Tensor thinned(const Tensor& weight, const Tensor& score, double share) {
   const Tensor result = weight.clone();
   const auto values = result.values<float>();
   const auto zeros = static_cast<size_t>(std::llround(share * static_cast<double>(values.size())));
   if (zeros == 0) return result;
+  const auto worth = [&](uint32_t i) {
+    if (!score.defined()) return std::abs(values[i]);
+    return values[i] == 0 ? -std::numeric_limits<float>::infinity() : score.data<float>()[i];
+  };
   std::vector<uint32_t> order(values.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<uint32_t>(i);
   // Of equal ones the first go, on every machine.
   std::ranges::nth_element(order, order.begin() + static_cast<std::ptrdiff_t>(zeros - 1), [&](uint32_t a, uint32_t b) {
-    const float x = std::abs(values[a]), y = std::abs(values[b]);
+    const float x = worth(a), y = worth(b);
     return x != y ? x < y : a < b;
   });
   for (size_t i = 0; i < zeros; ++i) values[order[i]] = 0.0f;
   return result;
 }
 
+Tensor score_of(const WeightScores& scores, const std::string& name, const Shape& shape) {
+  if (scores.empty()) return {};
+  const auto found = scores.find(name);
+  CLOZE_CHECK(found != scores.end(), ErrorCode::kNotFound, "there are no scores for {}", name);
+  CLOZE_CHECK(found->second.shape() == shape, ErrorCode::kShape, "{} is {}, its scores are {}", name, shape,
+              found->second.shape());
+  return found->second;
+}
+
 }  // namespace
 
-void write_sparse(const Path& from, const Path& to, double share) {
+void write_sparse(const Path& from, const Path& to, double share, const WeightScores& scores) {
   const BertConfig config = load_config(ModelFiles::open(from));
   refuse_frozen_classifier(config, from);
   Weights weights(from);
@@ -44,7 +58,7 @@ void write_sparse(const Path& from, const Path& to, double share) {
     Tensor value = *weights.find(name);
     if (value.dtype() == DType::kF32) {
       check_finite(value, name, weights.file_of(name).string());
-      if (is_product(name)) value = thinned(value, share);
+      if (is_product(name)) value = thinned(value, score_of(scores, name, value.shape()), share);
       if (const DType type = weights.stored_type(name); type != DType::kF32) value = to_half(value, type);
     }
     tensors.push_back({name, value});

@@ -2,16 +2,22 @@
 // without them (io/weights.h), and the cpu backend multiplies what is left (backend/cpu/gemm_sparse.h).
 #pragma once
 
+#include <map>
+
 #include "cloze/base/file.h"
 #include "cloze/io/weights.h"
 
 namespace cloze {
 
-/// Writes the model with the smallest numbers of each product of its encoder layers at 0, so that `share` of it, in
-/// [0, 1), is zero: magnitude pruning, each weight for itself (Han et al., "Learning both weights and connections for
-/// efficient neural networks", 2015). What is in 8 bits becomes floats. Errors: kUnsupported for classifiers on a
-/// frozen encoder; those of Weights.
-void write_sparse(const Path& from, const Path& to, double share);
+/// A score for each number of each product of encoder layers, by the product's name; F32 of its shape.
+using WeightScores = std::map<std::string, Tensor>;
+
+/// Writes the model with the numbers of each product of its encoder layers at 0 that matter least, so that `share` of
+/// it, in [0, 1), is zero: by `scores`, after those that are 0 already; without scores the smallest, magnitude pruning
+/// (Han et al., "Learning both weights and connections for efficient neural networks", 2015). What is in 8 bits becomes
+/// floats. Errors: kUnsupported for classifiers on a frozen encoder; kShape for scores of another shape; kNotFound
+/// where some are missing; those of Weights.
+void write_sparse(const Path& from, const Path& to, double share, const WeightScores& scores = {});
 
 /// Whether the model stores weights without their zeros.
 bool stores_sparse(const Weights& weights);

@@ -110,6 +110,24 @@ TEST(PruneCommand, TheHiddenWidthToo) {
                  0, {"without --data"});
 }
 
+TEST(PruneCommand, ByMovement) {
+  const HostilePlace place;
+  const std::string by = "--importance movement --data ${D}t.tsv ";
+  expect_outcome(place, place.run(kMake + kPrune + by + "--keep heads=0.5,ffn=0.5 --rounds 2"), 0,
+                 {"heads/neurons by layer: ", "the pruned model is in %p"});
+  expect_outcome(place,
+                 place.run("mv ${D}p ${D}units; " + kPrune + by +
+                           "--sparsity 0.75 --gradual --rounds 2 --recover 1 --dev ${D}t.tsv && mv ${D}p ${D}way; " +
+                           kPrune + "--sparsity 0.75"),
+                 0, {"to see what moves, round 2 of 2", " of the encoder's products are zeros"});
+  EXPECT_FALSE(read_file(place / "way" / "model.safetensors") == read_file(place / "p" / "model.safetensors"));
+  place.run("rm -r ${D}p");
+  expect_outcome(place, place.run(kPrune + "--importance movement --sparsity 0.5"), 2,
+                 {"give labelled rows with --data"});
+  expect_outcome(place, place.run(kPrune + "--importance fisher --data ${D}t.tsv --sparsity 0.5"), 2,
+                 {"--sparsity goes by magnitude or movement, not by fisher"});
+}
+
 TEST(PruneCommand, FasterByTheClock) {
   const HostilePlace place;
   expect_outcome(place, place.run(kMake + kPrune + "--target-speedup 1.01 --data ${D}t.tsv"), 0, {"timing layers"});
@@ -164,7 +182,7 @@ TEST(PruneCommand, ZerosStayZerosWhileTheRestIsTrained) {
   };
   refused("--sparsity 1", "--sparsity is a share of zeros above 0 and below 1");
   refused("--sparsity 0.5 --keep heads=0.5", "exclude each other");
-  refused("--sparsity 0.5 --importance fisher --data ${D}t.tsv", "--sparsity goes by magnitude");
+  refused("--sparsity 0.5 --importance fisher --data ${D}t.tsv", "--sparsity goes by magnitude or movement");
 }
 
 }  // namespace

@@ -8,33 +8,13 @@
 
 #include "cloze/base/rng.h"
 #include "cloze/task/task.h"
-#include "tests/base/temporary.h"
+#include "tiny_task.h"
 
 namespace cloze {
 namespace {
 
-const std::string kRows = "label\ttext\na\tx y z\nb\ty y\na\tz x\nb\tx\n";
-
-std::unique_ptr<TrainingTask> tiny_task(const test::TemporaryFolder& place) {
-  TrainingSource source;
-  source.vocab = place.write("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nx\ny\nz\n").string();
-  source.train = place.write("t.tsv", kRows);
-  source.scratch_config.hidden_size = 8;
-  source.scratch_config.num_hidden_layers = 2;
-  source.scratch_config.num_attention_heads = 2;
-  source.scratch_config.intermediate_size = 6;
-  source.scratch_config.initializer_range = 0.6;
-  return find_training_task("text-classification").train(source);
-}
-
-BertConfig config_of() {
-  BertConfig config;
-  config.hidden_size = 8;
-  config.num_hidden_layers = 2;
-  config.num_attention_heads = 2;
-  config.intermediate_size = 6;
-  return config;
-}
+using test::tiny_config;
+using test::tiny_task;
 
 /// The loss with columns [first, first + width) of a parameter scaled.
 double loss_with(TrainingTask& task, std::span<const int64_t> rows, const std::string& name, int64_t first,
@@ -57,10 +37,10 @@ TEST(Importance, TaylorAndFisherAreDerivativesByAMask) {
   const test::TemporaryFolder place;
   const auto task = tiny_task(place);
   const std::vector<int64_t> rows = {2, 0, 3, 1};
-  const Importance taylor = gradient_importance(*task, config_of(), Criterion::kTaylor, rows, 4, {});
+  const Importance taylor = gradient_importance(*task, tiny_config(), Criterion::kTaylor, rows, 4, {});
   int64_t heard = 0;
   const Importance fisher =
-      gradient_importance(*task, config_of(), Criterion::kFisher, rows, 1, [&](int64_t done) { heard = done; });
+      gradient_importance(*task, tiny_config(), Criterion::kFisher, rows, 1, [&](int64_t done) { heard = done; });
   EXPECT_EQ(heard, 4);
   constexpr double kStep = 0.02;
   const auto derivative = [&](std::span<const int64_t> of, int64_t layer, bool head, int64_t unit) {
@@ -98,7 +78,7 @@ TEST(Importance, HiddenNumbersAreMaskedBehindEveryLayerNorm) {
     if (parameter->name.find("LayerNorm") != std::string::npos)
       for (float& value : parameter->var.value().values<float>()) value += static_cast<float>(0.3 * rng.normal());
   const std::vector<int64_t> rows = {2, 0, 3, 1};
-  const Importance taylor = gradient_importance(*task, config_of(), Criterion::kTaylor, rows, 4, {});
+  const Importance taylor = gradient_importance(*task, tiny_config(), Criterion::kTaylor, rows, 4, {});
   const auto loss = [&](size_t number, float scale) {
     const NoGrad no_grad;
     std::vector<std::pair<Parameter*, Tensor>> old;
@@ -123,7 +103,7 @@ TEST(Importance, HiddenNumbersAreMaskedBehindEveryLayerNorm) {
 TEST(Importance, AModelWithoutHeadsAndNeuronsHasNone) {
   const test::TemporaryFolder place;
   const auto task = tiny_task(place);
-  BertConfig config = config_of();
+  BertConfig config = tiny_config();
   config.num_hidden_layers = 0;
   const std::vector<int64_t> rows = {0};
   const Importance found = gradient_importance(*task, config, Criterion::kFisher, rows, 1, {});
@@ -134,7 +114,7 @@ TEST(Importance, MagnitudeIsTheProductOfTwoNorms) {
   const test::TemporaryFolder place;
   const auto task = tiny_task(place);
   const ParameterList parameters = task->parameters();
-  const Importance found = magnitude_importance(parameters, config_of());
+  const Importance found = magnitude_importance(parameters, tiny_config());
   const auto value = [&](const std::string& name) -> const Tensor& {
     return (*std::ranges::find(parameters, name, &Parameter::name))->var.value();
   };

@@ -36,6 +36,47 @@ TEST(Sparsify, TheSmallestOfEachProductGo) {
   }
 }
 
+TEST(Sparsify, ByScoresAfterTheZerosThatAreThere) {
+  const test::TemporaryFolder dir;
+  test::write_random(dir.path() / "a", test::small_config());
+  write_sparse(dir.path() / "a", dir.path() / "half", 0.5);
+  Weights before{dir.path() / "half"};
+  WeightScores scores;
+  for (const std::string& name : before.names())
+    if (name.find("encoder.layer") != std::string::npos && before.shape_of(name)->rank() == 2) {
+      Tensor score = Tensor::zeros(*before.shape_of(name), DType::kF32);
+      for (int64_t i = 0; i < score.elements(); ++i) score.data<float>()[i] = static_cast<float>(i) - 5000;
+      scores.emplace(name, score);
+    }
+  write_sparse(dir.path() / "half", dir.path() / "s", 0.75, scores);
+  Weights after{dir.path() / "s"};
+  for (const auto& [name, score] : scores) {
+    const Tensor a = before.get(name, score.shape()), b = after.get(name, score.shape());
+    bool one_stays = false;
+    for (int64_t i = 0; i < a.elements(); ++i) {
+      const float x = a.data<float>()[i], y = b.data<float>()[i];
+      EXPECT_TRUE(x != 0 || y == 0);
+      one_stays |= y != 0;
+      EXPECT_FALSE(x != 0 && y == 0 && one_stays) << name << ": what goes comes before what stays, for scores rise";
+    }
+    EXPECT_NEAR(static_cast<double>(std::ranges::count(b.values<float>(), 0.0f)),
+                0.75 * static_cast<double>(b.elements()), 1);
+  }
+  const auto refused = [&](const WeightScores& wrong) {
+    try {
+      write_sparse(dir.path() / "half", dir.path() / "no", 0.75, wrong);
+    } catch (const Error& error) {
+      return error.code();
+    }
+    return ErrorCode::kInternal;
+  };
+  WeightScores wrong = scores;
+  wrong.begin()->second = Tensor::zeros({1, 1}, DType::kF32);
+  EXPECT_EQ(refused(wrong), ErrorCode::kShape);
+  wrong.erase(wrong.begin());
+  EXPECT_EQ(refused(wrong), ErrorCode::kNotFound);
+}
+
 std::vector<float> outputs_of(const Path& folder, Compact compact) {
   const NoGrad no_grad;
   ForwardContext context;
