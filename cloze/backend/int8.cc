@@ -14,6 +14,18 @@ RowScale row_scale(float lo, float hi) {
   return {scale, inverse, static_cast<int32_t>(round_even(std::clamp(-lo * inverse, 0.0f, 255.0f)))};
 }
 
+RowScale stored_scale(float scale, int32_t zero) {
+  if (!(scale > 1e-30f)) return {0, 0, 0};
+  return {scale, 1.0f / scale, zero};
+}
+
+void InputRange::cover(const Tensor& x) {
+  for (const float value : x.values<float>()) {
+    lo = std::min(lo, value);
+    hi = std::max(hi, value);
+  }
+}
+
 namespace {
 
 void check_inputs(int64_t K) {
@@ -74,6 +86,8 @@ Int8Weight join_int8(std::span<const Int8Weight* const> parts) {
   joined.values = Tensor({M, K}, DType::kI8);
   joined.scales = Tensor({M}, DType::kF32);
   joined.sums = Tensor({M}, DType::kI32);
+  if (std::ranges::all_of(parts, [&](const Int8Weight* part) { return part->inputs == parts[0]->inputs; }))
+    joined.inputs = parts[0]->inputs;
   M = 0;
   for (const Int8Weight* part : parts) {
     const int64_t end = M + part->values.shape()[0];

@@ -76,7 +76,9 @@ PruneGoal goal_of(const Options& o, const BertConfig& config, int64_t rounds) {
   } else if (!o.target_latency.empty()) {
     const double wanted = parse_quantity(o.target_latency, "--target-latency", {{"ms", 1e-3}, {"s", 1}, {"us", 1e-6}});
     constexpr int64_t kRuns = 9;
-    const double now = measure_side_by_side(config, config, o.latency, kRuns).first;
+    LatencyOptions latency = o.latency;
+    latency.pooled = has_pooler(o.model);
+    const double now = measure_side_by_side(config, config, latency, kRuns).first;
     goal.of = PruneGoal::Of::kSeconds;
     goal.factor = now / wanted;
     say(fmt::format("{} x {} tokens take {:.2f} ms now; {:.2f} ms are asked for", o.latency.batch, o.latency.length,

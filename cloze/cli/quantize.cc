@@ -8,6 +8,7 @@
 #include "cloze/cli/options.h"
 #include "cloze/cli/output.h"
 #include "cloze/cli/training_run.h"
+#include "cloze/compress/calibrate.h"
 #include "cloze/compress/choose_int8.h"
 #include "cloze/compress/measure_models.h"
 #include "cloze/compress/write_model.h"
@@ -18,8 +19,9 @@ namespace cloze::cli {
 namespace {
 
 struct Options {
-  std::string model, output, weights = "int8", rest, dev, task;
+  std::string model, output, weights = "int8", rest, dev, task, calibrate;
   std::vector<std::string> skip;
+  int64_t calibration_rows = 512;
   bool scan = false;
   double max_drop = -1;
   TableFlags table;
@@ -41,14 +43,36 @@ std::optional<DType> float_type(const Options& o) {
 }
 
 void check(const Options& o) {
-  CLOZE_CHECK(o.weights == "int8" || (o.skip.empty() && o.rest.empty() && !o.scan && o.max_drop < 0), ErrorCode::kUsage,
-              "--skip, --rest, --scan and --max-drop are for --weights int8");
+  CLOZE_CHECK(
+      o.weights == "int8" || (o.skip.empty() && o.rest.empty() && !o.scan && o.max_drop < 0 && o.calibrate.empty()),
+      ErrorCode::kUsage, "--skip, --rest, --scan, --max-drop and --calibrate are for --weights int8");
+  CLOZE_CHECK(o.calibration_rows >= 1, ErrorCode::kUsage, "--calibration-rows must be at least 1, got {}",
+              o.calibration_rows);
   CLOZE_CHECK(!o.dev.empty() || (!o.scan && o.max_drop < 0), ErrorCode::kUsage,
               "--scan and --max-drop want labelled rows: give --dev");
   CLOZE_CHECK(o.max_drop < 0 || o.max_drop <= 100, ErrorCode::kUsage, "--max-drop is in points of 100, got {}",
               o.max_drop);
   CLOZE_CHECK(!std::filesystem::exists(o.output), ErrorCode::kUsage,
               "--output {} is there already; give a new folder, or remove it", o.output);
+}
+
+/// The ranges of --calibrate; nothing without it.
+std::map<std::string, InputRange> calibrated(const Options& o) {
+  if (o.calibrate.empty()) return {};
+  ExampleOptions table = o.table.resolve();
+  table.columns.label_need = Need::kIgnored;
+  const Examples examples = read_all(o.calibrate, table, o.calibration_rows);
+  CLOZE_CHECK(!examples.rows.empty(), ErrorCode::kValue, "--calibrate {}: there are no rows in it", o.calibrate);
+  Progress progress;
+  const Calibration found = measure_inputs(o.model, examples.rows, [&](int64_t done, int64_t all) {
+    if (interrupted()) fail(ErrorCode::kInterrupted, "stopped; nothing was written");
+    progress.update(done, all, "texts read to see what inputs span");
+  });
+  progress.clear();
+  constexpr size_t kFew = 32;
+  say(fmt::format("inputs measured on {} row(s), {} tokens{}", examples.rows.size(), grouped(found.tokens),
+                  examples.rows.size() < kFew ? "; they are few: what later lies beyond their range is clamped" : ""));
+  return found.ranges;
 }
 
 void say_scan(const std::vector<Sensitivity>& scanned, const std::string& metric) {
@@ -60,12 +84,12 @@ void say_scan(const std::vector<Sensitivity>& scanned, const std::string& metric
 
 /// The parts that become 8 bits. `scratch` holds models while they are judged.
 std::vector<std::string> choose_parts(const Options& o, const Judgement& whole, std::vector<std::string> parts,
-                                      const Path& scratch) {
+                                      const std::map<std::string, InputRange>& inputs, const Path& scratch) {
   if (!o.scan && o.max_drop < 0) return parts;
   const JudgeParts judge_parts = [&](const std::vector<std::string>& int8) {
     if (interrupted()) fail(ErrorCode::kInterrupted, "stopped; nothing was written");
     std::filesystem::remove_all(scratch);
-    write_quantized(o.model, scratch, {int8, float_type(o)});
+    write_quantized(o.model, scratch, {int8, float_type(o), inputs});
     return judge(scratch, o.task, o.dev, o.table.resolve());
   };
   Progress progress;
@@ -105,9 +129,10 @@ void run(const Options& o) {
   const Path scratch = folder.path() / "scratch";
   Judgement before, after;
   if (!o.dev.empty()) before = judge(o.model, o.task, o.dev, o.table.resolve());
-  parts = choose_parts(o, before, std::move(parts), scratch);
+  const std::map<std::string, InputRange> inputs = calibrated(o);
+  parts = choose_parts(o, before, std::move(parts), inputs, scratch);
   std::filesystem::remove_all(scratch);
-  write_quantized(o.model, folder.path(), {parts, floats});
+  write_quantized(o.model, folder.path(), {parts, floats, inputs});
   if (!o.dev.empty()) after = judge(folder.path(), o.task, o.dev, o.table.resolve());
   constexpr int64_t kRows = 8, kLength = 128, kRuns = 7;
   const std::vector<Path> models = {o.model, folder.path()};
@@ -152,6 +177,10 @@ std::function<void()> setup_quantize(CLI::App& app) {
   app.add_option("--skip", options->skip,
                  "with int8: parts that stay floats: embeddings, layer.0.attention, layer.0.ffn, …")
       ->delimiter(',');
+  app.add_option("--calibrate", options->calibrate,
+                 "with int8: texts that fix the scales of what the products read; default: each token has its own");
+  app.add_option("--calibration-rows", options->calibration_rows, "how many of its rows are read, the first")
+      ->capture_default_str();
   app.add_option("--dev", options->dev, "labelled rows to judge both models on");
   app.add_option("--task", options->task, "task; default: what the model was trained for");
   app.add_flag("--scan", options->scan, "judge each part alone in 8 bits, and print what it costs");

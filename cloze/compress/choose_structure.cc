@@ -96,17 +96,23 @@ namespace {
 /// Seconds of the whole model, by the table.
 double seconds_of(const BertConfig& config, const LatencyTable& table) {
   double seconds = table.rest;
-  for (int64_t i = 0; i < config.num_hidden_layers; ++i)
-    seconds += table.attention[static_cast<size_t>(config.layer(i).heads)] +
-               table.feed_forward[static_cast<size_t>(table.steps(config.layer(i).feed_forward))];
+  for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
+    const LatencyTable::Layer& layer = table.of(i, config.num_hidden_layers);
+    seconds += layer.attention[static_cast<size_t>(config.layer(i).heads)] +
+               layer.feed_forward[static_cast<size_t>(table.steps(config.layer(i).feed_forward))];
+  }
   return seconds;
 }
 
 }  // namespace
 
 double most_speedup(const BertConfig& config, const LatencyTable& table) {
-  const auto layers = static_cast<double>(config.num_hidden_layers);
-  return seconds_of(config, table) / (table.rest + layers * (table.attention[0] + table.feed_forward[0]));
+  double least = table.rest;
+  for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
+    const LatencyTable::Layer& layer = table.of(i, config.num_hidden_layers);
+    least += layer.attention[0] + layer.feed_forward[0];
+  }
+  return seconds_of(config, table) / least;
 }
 
 Structure keep_for_speed(const Importance& importance, const BertConfig& config, const LatencyTable& table,
@@ -141,13 +147,14 @@ Structure keep_for_speed(const Importance& importance, const BertConfig& config,
       if (price < cheapest) cheapest = price, saved = seconds_saved, count = &of;
     };
     for (size_t i = 0; i < L; ++i) {
+      const LatencyTable::Layer& layer = table.of(static_cast<int64_t>(i), config.num_hidden_layers);
       if (const int64_t n = kept_heads[i]; n > 0)
         offer(lost(heads[i], importance.heads[i], n - 1, n),
-              table.attention[static_cast<size_t>(n)] - table.attention[static_cast<size_t>(n - 1)], kept_heads[i]);
+              layer.attention[static_cast<size_t>(n)] - layer.attention[static_cast<size_t>(n - 1)], kept_heads[i]);
       if (const int64_t n = kept_steps[i]; n > 0)
         offer(lost(neurons[i], importance.neurons[i], table.neurons(n - 1, std::ssize(neurons[i])),
                    table.neurons(n, std::ssize(neurons[i]))),
-              table.feed_forward[static_cast<size_t>(n)] - table.feed_forward[static_cast<size_t>(n - 1)],
+              layer.feed_forward[static_cast<size_t>(n)] - layer.feed_forward[static_cast<size_t>(n - 1)],
               kept_steps[i]);
     }
     if (count == nullptr) break;

@@ -13,7 +13,7 @@ namespace cloze {
 namespace {
 
 constexpr int64_t kRuns = 7;
-constexpr double kLeastSeconds = 2;  ///< of timing, so that small models are run more often
+constexpr double kLeastSeconds = 4;  ///< of timing, so that small models are run more often
 constexpr int64_t kMostSteps = 24;
 
 double seconds_of(const std::function<void()>& work) {
@@ -46,23 +46,27 @@ RaggedBatch random_batch(const BertConfig& config, const LatencyOptions& options
 }
 
 /// A model of one layer with random weights, ready for inference.
-std::shared_ptr<Bert> random_model(const BertConfig& config, Precision precision) {
+std::shared_ptr<Bert> random_model(const BertConfig& config, EncoderLayer::Rows rows, Precision precision) {
   auto bert = std::make_shared<Bert>(config, Pooler::kWith);
   ParameterList parameters;
   bert->collect(parameters);
   for (Parameter* parameter : parameters) parameter->initialize(1, config.initializer_range);
-  bert->freeze(EncoderLayer::Rows::kAll, precision);
+  bert->freeze(rows, precision);
   return bert;
 }
 
-std::function<void()> pass_of(BertConfig config, const LatencyOptions& options) {
+/// A pass whose last layer makes `rows`.
+std::function<void()> pass_of(BertConfig config, EncoderLayer::Rows rows, const LatencyOptions& options) {
   constexpr int64_t kWords = 1000;  // nobody reads the others
   config.vocab_size = std::min(config.vocab_size, kWords);
-  const auto bert = random_model(config, options.precision);
-  return [bert, batch = random_batch(config, options)] {
+  const auto bert = random_model(config, rows, options.precision);
+  return [bert, rows, batch = random_batch(config, options)] {
     const NoGrad no_grad;
     ForwardContext context;
-    bert->pooled(bert->forward(batch, context), batch);
+    if (rows == EncoderLayer::Rows::kPicked)
+      bert->pooled_only(batch, context);
+    else
+      bert->pooled(bert->forward(batch, context), batch);
   };
 }
 
@@ -80,31 +84,40 @@ LatencyTable measure_latency(const BertConfig& config, const LatencyOptions& opt
   BertConfig one = config;
   one.num_hidden_layers = 1;
   one.head_size = config.head_width();
+  using Rows = EncoderLayer::Rows;
+  const Rows last = options.pooled ? Rows::kPicked : Rows::kAll;
+  const auto H = static_cast<size_t>(heads), S = static_cast<size_t>(table.steps(neurons)), each = 1 + H + S;
   std::vector<std::function<void()>> works;
-  const auto add = [&](int64_t own_heads, int64_t own_neurons) {
-    one.layers = {{own_heads, own_neurons}};
-    works.push_back(pass_of(one, options));
-  };
-  add(0, 0);
-  for (int64_t n = 1; n <= heads; ++n) add(n, 0);
-  for (int64_t s = 1; s <= table.steps(neurons); ++s) add(0, table.neurons(s, neurons));
+  for (const Rows rows : {Rows::kAll, Rows::kPicked}) {
+    if (rows == Rows::kPicked && last == Rows::kAll) break;
+    const auto add = [&](int64_t own_heads, int64_t own_neurons) {
+      one.layers = {{own_heads, own_neurons}};
+      works.push_back(pass_of(one, rows, options));
+    };
+    add(0, 0);
+    for (int64_t n = 1; n <= heads; ++n) add(n, 0);
+    for (int64_t s = 1; s <= table.steps(neurons); ++s) add(0, table.neurons(s, neurons));
+  }
   const std::vector<double> seconds = least_seconds(works, kRuns);
   // More of a layer takes no less time, and noise only adds to it: what took longer than a larger one took as long.
-  const auto half = [&](size_t begin, size_t count) {
+  const auto half = [&](size_t without, size_t begin, size_t count) {
     std::vector<double> of = {0};
-    for (size_t i = 0; i < count; ++i) of.push_back(std::max(0.0, seconds[begin + i] - seconds[0]));
+    for (size_t i = 0; i < count; ++i) of.push_back(std::max(0.0, seconds[begin + i] - seconds[without]));
     for (size_t i = count; i > 1; --i) of[i - 1] = std::min(of[i - 1], of[i]);
     return of;
   };
-  table.attention = half(1, static_cast<size_t>(heads));
-  table.feed_forward = half(1 + static_cast<size_t>(heads), static_cast<size_t>(table.steps(neurons)));
-  table.rest = seconds[0];
+  const auto layer = [&](size_t at) -> LatencyTable::Layer { return {half(at, at + 1, H), half(at, at + 1 + H, S)}; };
+  table.inner = layer(0);
+  table.last = layer(works.size() - each);
+  table.rest = seconds[works.size() - each];
   return table;
 }
 
 std::pair<double, double> measure_side_by_side(const BertConfig& first, const BertConfig& second,
                                                const LatencyOptions& options, int64_t runs) {
-  const std::vector<double> seconds = least_seconds({pass_of(first, options), pass_of(second, options)}, runs);
+  const EncoderLayer::Rows rows = options.pooled ? EncoderLayer::Rows::kPicked : EncoderLayer::Rows::kAll;
+  const std::vector<double> seconds =
+      least_seconds({pass_of(first, rows, options), pass_of(second, rows, options)}, runs);
   return {seconds[0], seconds[1]};
 }
 

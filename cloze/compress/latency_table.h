@@ -14,13 +14,20 @@ struct LatencyOptions {
   int64_t batch = 8, length = 128;  ///< rows a pass, tokens a row
   int64_t multiple = 16;            ///< steps of neurons are multiples of it
   Precision precision = Precision::kF32;
+  /// A pooler reads each row's first token alone: the last layer makes no others, and takes less than those before it.
+  bool pooled = false;
 };
 
 /// Seconds a pass, the least of several.
 struct LatencyTable {
-  int64_t step = 0;                             ///< neurons a step
-  std::vector<double> attention, feed_forward;  ///< with 0, 1, 2, … heads; with 0, 1, 2, … steps of neurons
-  double rest = 0;                              ///< embeddings, layer norms, pooler
+  struct Layer {
+    std::vector<double> attention, feed_forward;  ///< with 0, 1, 2, … heads; with 0, 1, 2, … steps of neurons
+  };
+  int64_t step = 0;  ///< neurons a step
+  Layer inner;       ///< each layer but the last
+  Layer last;
+  double rest = 0;  ///< embeddings, layer norms, pooler
+  const Layer& of(int64_t layer, int64_t layers) const { return layer + 1 == layers ? last : inner; }
   /// Steps that hold `neurons`, the last one perhaps in part; and the neurons of so many steps.
   int64_t steps(int64_t neurons) const { return (neurons + step - 1) / step; }
   int64_t neurons(int64_t steps, int64_t all) const { return std::min(steps * step, all); }

@@ -46,7 +46,7 @@ std::vector<RaggedBatch> random_batches(const Workload& workload, const BertConf
 LoadedModel load_model(const Path& folder, std::span<const Workload> workloads) {
   const BertConfig config = load_config(ModelFiles::open(folder));
   Weights weights{folder};
-  const bool pooler = weights.has("bert.pooler.dense.weight");
+  const bool pooler = has_pooler(folder);
   LoadedModel model{std::make_unique<Bert>(config, pooler ? Pooler::kWith : Pooler::kWithout), {}};
   ParameterList parameters;
   model.bert->collect(parameters);
@@ -58,6 +58,10 @@ LoadedModel load_model(const Path& folder, std::span<const Workload> workloads) 
 }
 
 }  // namespace
+
+bool has_pooler(const Path& model) {
+  return Weights(model).has("bert.pooler.dense.weight");
+}
 
 std::vector<std::vector<double>> time_models(std::span<const Path> models, std::span<const Workload> workloads,
                                              int64_t runs) {

@@ -45,9 +45,10 @@ LatencyTable size_table(const Path& model, const BertConfig& config, int64_t mul
   }
   LatencyTable table;
   table.step = multiple;
-  for (int64_t n = 0; n <= heads; ++n) table.attention.push_back(of_heads(n));
+  for (int64_t n = 0; n <= heads; ++n) table.inner.attention.push_back(of_heads(n));
   for (int64_t s = 0; s <= table.steps(neurons); ++s)
-    table.feed_forward.push_back(of_neurons(table.neurons(s, neurons)));
+    table.inner.feed_forward.push_back(of_neurons(table.neurons(s, neurons)));
+  table.last = table.inner;
   table.rest = std::max(0.0, static_cast<double>(size.bytes) - layers);
   return table;
 }
@@ -55,7 +56,9 @@ LatencyTable size_table(const Path& model, const BertConfig& config, int64_t mul
 class Rounds {
  public:
   Rounds(const Path& model, const PruneGoal& goal, const PruneWork& work)
-      : whole_(model), goal_(goal), work_(work), model_(model), rounds_(goal.rounds) {}
+      : whole_(model), goal_(goal), work_(work), model_(model), rounds_(goal.rounds) {
+    goal_.latency.pooled = has_pooler(model);
+  }
 
   Path go() {
     const BertConfig whole = config_of(whole_);
@@ -156,7 +159,7 @@ class Rounds {
   }
 
   const Path whole_;
-  const PruneGoal& goal_;
+  PruneGoal goal_;
   const PruneWork& work_;
   Path model_;
   const int64_t rounds_;

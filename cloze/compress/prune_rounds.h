@@ -16,7 +16,7 @@ struct PruneGoal {
   KeepShares shares;  ///< of kShares
   double factor = 1;  ///< of the others: so many times as fast, or as small
   int64_t rounds = 1;
-  LatencyOptions latency;
+  LatencyOptions latency;  ///< pooled: as the model has a pooler, whatever is said here
 };
 
 /// What the rounds need done. `round` is for people, ", round 2 of 4", perhaps empty.

@@ -56,14 +56,13 @@ void write_quantized(const Path& from, const Path& to, const QuantizeOptions& op
     if (!part.empty() && std::ranges::find(options.int8, part) != options.int8.end()) {
       const Shape shape = *weights.shape_of(name);
       note.int8 = true;
-      if (weights.is_int8(name)) {
-        const StoredInt8 stored = weights.get_int8(name, shape);
-        append_int8(tensors, name, int8_weight(stored.values, stored.scales));
-      } else {
-        CLOZE_CHECK(shape.rank() == 2, ErrorCode::kShape, "{}: {} is {}, expected [M,K]", weights.source().string(),
-                    name, shape);
-        append_int8(tensors, name, quantize_weight(weights.get(name, shape)));
-      }
+      CLOZE_CHECK(shape.rank() == 2, ErrorCode::kShape, "{}: {} is {}, expected [M,K]", weights.source().string(), name,
+                  shape);
+      Int8Weight weight = weights.is_int8(name) ? int8_weight(weights.get_int8(name, shape))
+                                                : quantize_weight(weights.get(name, shape));
+      if (const auto range = options.inputs.find(name); range != options.inputs.end())
+        weight.inputs = row_scale(range->second.lo, range->second.hi);
+      append_int8(tensors, name, weight);
       continue;
     }
     const Tensor value = *weights.find(name);

@@ -5,10 +5,12 @@
 // floats. A layer's attention and its feed-forward half are the parts that are chosen apart.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "cloze/backend/int8.h"
 #include "cloze/io/model_dir.h"
 #include "cloze/model/bert_config.h"
 
@@ -22,6 +24,9 @@ void check_parts(const std::vector<std::string>& names, const std::vector<std::s
 struct QuantizeOptions {
   std::vector<std::string> int8;  ///< parts, of int8_parts()
   std::optional<DType> floats;    ///< of all other floats: kF32, kF16 or kBF16; nullopt: as they are stored
+  /// By product of encoder layers ("bert.encoder.layer.0.output.dense.weight"): what its inputs span (calibrate.h). Of
+  /// those that are not here each row of inputs has a range of its own.
+  std::map<std::string, InputRange> inputs = {};
 };
 
 /// Writes the model of folder `from` into folder `to`, with its tokenizer and whatever else stands there. What is in 8

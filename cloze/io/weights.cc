@@ -42,6 +42,7 @@ bool is_foreign_checkpoint(std::string_view name) {
 }
 
 constexpr std::string_view kSparseValues = ".compressed";
+constexpr std::string_view kWeightScale = "weight_scale", kInputScale = "input_scale", kInputZero = "input_zero_point";
 constexpr int64_t kMostColumns = std::numeric_limits<int32_t>::max();
 
 /// With its zeros.
@@ -138,14 +139,21 @@ const Weights::Entry* Weights::lookup(std::string_view name) const {
 
 const Weights::Entry* Weights::scales_of(const Entry& entry) const {
   if (entry.stored->dtype != "I8" || !entry.canonical.ends_with(".weight")) return nullptr;
-  const auto it = by_canonical_.find(entry.canonical + "_scale");
+  return beside(entry, kWeightScale);
+}
+
+const Weights::Entry* Weights::beside(const Entry& entry, std::string_view rest) const {
+  const std::string_view name = entry.canonical;
+  const auto it = by_canonical_.find(std::string(name.substr(0, name.rfind('.') + 1)) + std::string(rest));
   return it == by_canonical_.end() ? nullptr : &entries_[it->second];
 }
 
 void Weights::pair_parts() {
   for (const Entry& entry : entries_)
-    if (const Entry* scales = scales_of(entry); scales != nullptr)
-      entries_[static_cast<size_t>(scales - entries_.data())].part = true;
+    if (scales_of(entry) != nullptr)
+      for (const std::string_view part : {kWeightScale, kInputScale, kInputZero})
+        if (const Entry* found = beside(entry, part); found != nullptr)
+          entries_[static_cast<size_t>(found - entries_.data())].part = true;
   const size_t stored = entries_.size();  // what is made up comes behind
   for (size_t i = 0; i < stored; ++i)
     if (entries_[i].canonical.ends_with(".weight.compressed")) make_up(i);
@@ -283,9 +291,31 @@ StoredInt8 Weights::read_int8(const Entry& entry) {
   for (const float scale : result.scales.values<float>())
     CLOZE_CHECK(std::isfinite(scale) && scale >= 0, ErrorCode::kValue, "{} holds {}; a scale is a number of at least 0",
                 where, scale);
+  result.inputs = read_inputs(entry);
   mark_read(entry);
   mark_read(scales);
   return result;
+}
+
+std::optional<StoredInputs> Weights::read_inputs(const Entry& entry) {
+  const Entry *scale = beside(entry, kInputScale), *zero = beside(entry, kInputZero);
+  if (scale == nullptr) return std::nullopt;
+  const auto one = [&](const Entry& part, const char* kind) {
+    const Tensor tensor = files_[part.file].tensor(*part.stored);
+    CLOZE_CHECK(tensor.elements() == 1 && (is_float(tensor.dtype()) || tensor.dtype() == DType::kI8) &&
+                    is_float(tensor.dtype()) == (&part == scale),
+                ErrorCode::kFormat, "{}: tensor {} is {} of shape [{}], expected one {}",
+                files_[part.file].path().string(), quote_name(part.stored->name), part.stored->dtype,
+                fmt::join(part.stored->shape, ", "), kind);
+    mark_read(part);
+    return tensor;
+  };
+  StoredInputs inputs{to_float(one(*scale, "float"), DType::kF32).reshape({1}).data<float>()[0], 0};
+  CLOZE_CHECK(std::isfinite(inputs.scale) && inputs.scale >= 0, ErrorCode::kValue,
+              "{}: tensor {} holds {}; a scale is a number of at least 0", files_[scale->file].path().string(),
+              quote_name(scale->stored->name), inputs.scale);
+  if (zero != nullptr) inputs.zero = one(*zero, "I8").reshape({1}).data<int8_t>()[0];
+  return inputs;
 }
 
 StoredSparse Weights::get_sparse(std::string_view name, const Shape& shape) {

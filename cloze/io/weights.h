@@ -14,11 +14,19 @@
 
 namespace cloze {
 
+/// The integers that stand for inputs, x ~ scale (i - zero) with i in -128..127: "X.input_scale" of floats [1] and
+/// "X.input_zero_point" I8 [1], 0 where there is none.
+struct StoredInputs {
+  float scale;  ///< finite, not negative
+  int32_t zero;
+};
+
 /// A weight of 8 bits: "X.weight" I8 [M,K] with "X.weight_scale" of floats, [M,1] or [M]; its values are scale[m]
 /// q[m,k].
 struct StoredInt8 {
-  Tensor values;  ///< [M,K] I8, as mapped
-  Tensor scales;  ///< [M] F32, finite, not negative
+  Tensor values;                                      ///< [M,K] I8, as mapped
+  Tensor scales;                                      ///< [M] F32, finite, not negative
+  std::optional<StoredInputs> inputs = std::nullopt;  ///< where they are the same for all inputs
 };
 
 /// A weight without its zeros: "X.weight.compressed" of floats [n], "X.weight.bitmask" U8 [M, ceil(K/8)], the lowest
@@ -96,7 +104,10 @@ class Weights {
   /// Puts in a weight that is stored without its zeros; `values` is the place of its numbers among the entries.
   void make_up(size_t values);
   const Entry& require(std::string_view name, const Shape& shape) const;
+  /// Beside "X.weight" what is called "X." with `rest`; nullptr where there is none.
+  const Entry* beside(const Entry& entry, std::string_view rest) const;
   StoredInt8 read_int8(const Entry& entry);
+  std::optional<StoredInputs> read_inputs(const Entry& entry);
   StoredSparse read_sparse(const Entry& entry);
   void mark_read(const Entry& entry) { entries_[static_cast<size_t>(&entry - entries_.data())].read = true; }
 

@@ -18,6 +18,8 @@ uintmax_t weight_bytes(const ModelFiles& files) {
   return total;
 }
 
+constexpr int32_t kInt8Offset = 128;  ///< of the integers that inputs become, 0 to 255, over those of a file
+
 enum class Form : uint8_t { kFloats, kInt8, kSparse };
 /// How it is written.
 Form form_of(const Parameter& parameter) {
@@ -36,7 +38,7 @@ SparseWeight sparse_of(const Parameter& parameter) {
 bool keeps(Parameter& parameter, Weights& weights) {
   if (parameter.runs_as_int8 && weights.is_int8(parameter.name)) {
     const StoredInt8 stored = weights.get_int8(parameter.name, parameter.shape);
-    parameter.compact = std::make_shared<Int8Weight>(int8_weight(stored.values, stored.scales));
+    parameter.compact = std::make_shared<Int8Weight>(int8_weight(stored));
   } else if (parameter.runs_as_sparse && weights.is_sparse(parameter.name)) {
     const StoredSparse stored = weights.get_sparse(parameter.name, parameter.shape);
     check_finite(stored.values, parameter.name, weights.file_of(parameter.name).string());
@@ -86,9 +88,20 @@ LoadReport load_parameters(Weights& weights, const ParameterList& parameters, do
   return report;
 }
 
+Int8Weight int8_weight(const StoredInt8& stored) {
+  Int8Weight weight = int8_weight(stored.values, stored.scales);
+  if (stored.inputs) weight.inputs = stored_scale(stored.inputs->scale, stored.inputs->zero + kInt8Offset);
+  return weight;
+}
+
 void append_int8(std::vector<NamedTensor>& tensors, const std::string& name, const Int8Weight& weight) {
   tensors.push_back({name, weight.values});
   tensors.push_back({name + "_scale", weight.scales.reshape({weight.scales.elements(), 1})});
+  if (!weight.inputs) return;
+  const std::string layer = name.substr(0, name.rfind('.') + 1);
+  tensors.push_back({layer + "input_scale", Tensor::of({1}, std::vector<float>{weight.inputs->scale})});
+  tensors.push_back({layer + "input_zero_point",
+                     Tensor::of({1}, std::vector<int8_t>{static_cast<int8_t>(weight.inputs->zero - kInt8Offset)})});
 }
 
 void append_sparse(std::vector<NamedTensor>& tensors, const std::string& name, const SparseWeight& weight,

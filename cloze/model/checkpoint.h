@@ -29,6 +29,8 @@ LoadReport load_parameters(Weights& weights, const ParameterList& parameters, do
 
 /// Appends a weight of 8 bits and its scales (weights.h) to what write_safetensors() is to write.
 void append_int8(std::vector<NamedTensor>& tensors, const std::string& name, const Int8Weight& weight);
+/// The weight that a file holds.
+Int8Weight int8_weight(const StoredInt8& stored);
 
 /// Appends a weight without its zeros (weights.h), its numbers as `dtype`, kF32 or a half-width float.
 void append_sparse(std::vector<NamedTensor>& tensors, const std::string& name, const SparseWeight& weight, DType dtype);

@@ -15,6 +15,7 @@ Var group(const Var& x, const std::vector<const Linear*>& layers, const Prepared
   std::vector<LowRank> changes;
   bool changed = false;
   for (const Linear* layer : layers) {
+    layer->note(x);
     weights.push_back(layer->weight());
     biases.push_back(layer->bias());
     changes.push_back(layer->change());
@@ -49,7 +50,12 @@ Linear::Linear(const std::string& name, int64_t inputs, int64_t outputs)
     : weight_{name + ".weight", {outputs, inputs}, Init::kNormal, Decay::kYes, {}},
       bias_{name + ".bias", {outputs}, Init::kZeros, Decay::kNo, {}} {}
 
+void Linear::note(const Var& x) const {
+  if (weight_.seen != nullptr) weight_.seen->cover(x.value());
+}
+
 Var Linear::forward(const Var& x, Activation activation, Precision training) const {
+  note(x);
   const LowRank own = change();
   if (own.a.defined()) return linear_low_rank(x, {weight_.var}, {bias_.var}, {own}, activation, training);
   return linear(x, weight_.var, bias_.var, activation, prepared_.get(), training);

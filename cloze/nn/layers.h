@@ -33,6 +33,8 @@ class Linear {
   void allow_compact() { weight_.runs_as_int8 = weight_.runs_as_sparse = true; }
   /// Null where the weight is floats.
   const CompactWeight* compact() const { return weight_.compact.get(); }
+  /// Tells the weight's Parameter::seen, if there, of an input.
+  void note(const Var& x) const;
   /// Makes the backend's own form of the weight, for inference. The weight must not change until thaw().
   void freeze(Precision precision = Precision::kF32);
   void thaw() { prepared_.reset(); }

@@ -11,6 +11,8 @@
 
 namespace cloze {
 
+struct InputRange;
+
 /// How a parameter starts where no checkpoint gives it.
 enum class Init : uint8_t { kNormal, kZeros, kOnes };
 /// Whether AdamW's weight decay pulls on it: not on biases and layer norms.
@@ -28,6 +30,8 @@ struct Parameter {
   bool runs_as_int8 = false, runs_as_sparse = false;
   /// What the checkpoint stores so, where it is kept so: `var` is undefined then. Else null.
   std::shared_ptr<const CompactWeight> compact = nullptr;
+  /// If there, forward passes note in it what the weight is multiplied by.
+  std::shared_ptr<InputRange> seen = nullptr;
   /// The checkpoint had it without its zeros, and gets it so again, as long as it has them.
   bool stored_sparse = false;
 

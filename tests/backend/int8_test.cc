@@ -120,6 +120,43 @@ TEST(Int8, ErrorIsThatOfTheRounding) {
   EXPECT_LT(worst, 0.05 * std::sqrt(power / static_cast<double>(T * M))) << "errors cancel: far below the bound";
 }
 
+TEST(Int8, FixedInputsAreTheSameForAllRowsAndClamp) {
+  Int8Weight w = quantize_weight(Tensor::of({1, 2}, std::vector<float>{127, -127}));
+  w.inputs = stored_scale(0.5f, 100);  // -50 to 77.5
+  const Tensor x = Tensor::of({3, 2}, std::vector<float>{10, 2, 1000, -1e30f, 0.2f, 0.3f});
+  for (const Backend* backend : {&ref_backend(), &cpu_backend()}) {
+    const Tensor y = product(*backend, x, *backend->prepare(w), 1);
+    EXPECT_EQ(y.data<float>()[0], 127 * 8);
+    EXPECT_EQ(y.data<float>()[1], 127 * (77.5f + 50));
+    EXPECT_EQ(y.data<float>()[2], 127 * (0.0f - 0.5f)) << "0.4 and 0.6 of a step";
+  }
+  const Tensor many = normal({29, 133}, 1, 3), weight = normal({21, 133}, 2);
+  Int8Weight q = quantize_weight(weight);
+  q.inputs = row_scale(-4, 2);
+  const Tensor expected = product(ref_backend(), many, *ref_backend().prepare(q), 21);
+  for (const int64_t target : simd_targets()) {
+    const SimdTarget chosen(target);
+    EXPECT_TRUE(same_bits(product(cpu_backend(), many, *cpu_backend().prepare(q), 21), expected))
+        << simd_target_name(target);
+  }
+  const Int8Weight free = quantize_weight(weight);
+  Int8Weight other = q;
+  other.inputs = row_scale(-4, 3);
+  EXPECT_EQ(join_int8(std::vector<const Int8Weight*>{&q, &q}).inputs, q.inputs);
+  EXPECT_EQ(join_int8(std::vector<const Int8Weight*>{&q, &other}).inputs, std::nullopt);
+  EXPECT_EQ(join_int8(std::vector<const Int8Weight*>{&q, &free}).inputs, std::nullopt);
+}
+
+TEST(Int8, RangesCoverWithZero) {
+  InputRange range;
+  range.cover(Tensor::of({2}, std::vector<float>{3, 1}));
+  EXPECT_EQ(range.lo, 0);
+  range.cover(Tensor::of({1}, std::vector<float>{-2}));
+  EXPECT_EQ(range.lo, -2);
+  EXPECT_EQ(range.hi, 3);
+  EXPECT_EQ(stored_scale(0, 5).inverse, 0);
+}
+
 TEST(Int8, ARowHasItsBitsInAnyCompanyAndOnAnyThreads) {
   const int64_t T = 200, K = 192, M = 160;
   const Tensor x = normal({T, K}, 1), w = normal({M, K}, 2), bias = normal({M}, 3);

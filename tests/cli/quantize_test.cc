@@ -45,6 +45,22 @@ TEST(QuantizeCommand, PartsThatCostTooMuchStayFloats) {
   EXPECT_EQ(Json::parse(skipped.out)["int8"], Json({"layer.0.attention"}));
 }
 
+TEST(QuantizeCommand, InputsMeasuredBeforehand) {
+  const HostilePlace place;
+  const Outcome made = place.run(kMake + kQuantize + "--calibrate ${D}t.tsv --dev ${D}t.tsv");
+  expect_outcome(place, made, 0, {"inputs measured on ", "they are few"});
+  const std::string info = place.run("$CLOZE info ${D}q").out;
+  EXPECT_THAT(info, HasSubstr("I8"));
+  for (const char* command :
+       {"predict --model ${D}q --input ${D}t.tsv", "quantize --model ${D}q --output ${D}twice",
+        "finetune --task text-classification --model ${D}q --train ${D}t.tsv --epochs 1 --output ${D}again"})
+    expect_outcome(place, place.run(std::string("$CLOZE ") + command), 0, {});
+  EXPECT_EQ(read_file(place / "q" / "model.safetensors"), read_file(place / "twice" / "model.safetensors"));
+  place.run("rm -r ${D}q; echo x > ${D}one.txt");
+  expect_outcome(place, place.run(kQuantize + "--calibrate ${D}one.txt --scan --dev ${D}t.tsv"), 0,
+                 {"inputs measured on 1 row(s), 3 tokens", "alone in 8 bits"});
+}
+
 TEST(QuantizeCommand, HalfWidthTakesHalfAndComesBack) {
   const HostilePlace place;
   const Outcome made =
@@ -68,6 +84,11 @@ TEST(QuantizeCommand, RefusesInWords) {
   refused("--max-drop 1", 2, "--scan and --max-drop want labelled rows: give --dev");
   refused("--weights f16 --scan --dev x", 2, "are for --weights int8");
   refused("--dev ${D}nothing.tsv", 1, "nothing.tsv");
+  refused("--calibrate ${D}nothing.txt", 1, "nothing.txt");
+  refused("--weights f16 --calibrate x", 2, "--calibrate are for --weights int8");
+  refused("--calibrate $M/config.json --calibration-rows 0", 2, "--calibration-rows must be at least 1");
+  place.run("printf '' > ${D}empty.txt");
+  refused("--calibrate ${D}empty.txt", 1, "empty.txt");
 }
 
 TEST(CompareCommand, ModelsStandSideBySide) {

@@ -65,7 +65,8 @@ TEST(KeepShares, Parsing) {
 
 TEST(KeepForSpeed, TakesWhatCostsLeastForTheTimeSaved) {
   // Neurons in steps of 2. A whole layer takes 4 + 4, the rest 1: 17 in all.
-  const LatencyTable table{.step = 2, .attention = {0, 2, 4}, .feed_forward = {0, 2, 4}, .rest = 1};
+  const LatencyTable::Layer layer{{0, 2, 4}, {0, 2, 4}};
+  const LatencyTable table{.step = 2, .inner = layer, .last = layer, .rest = 1};
   // Head 1 of layer 0 costs 1 for 2 s; head 1 of layer 1 costs 2; neurons 2 and 3 of layer 0 cost 3.
   EXPECT_THAT(keep_for_speed(kImportance, two_layers(), table, 17.0 / 15),
               ElementsAre(LayerKeep{0, {0}, {0, 1, 2, 3}}, LayerKeep{1, {0, 1}, {0, 1, 2, 3}}));
@@ -78,7 +79,8 @@ TEST(KeepForSpeed, TakesWhatCostsLeastForTheTimeSaved) {
 }
 
 TEST(KeepForSpeed, TheMostThatIsPossible) {
-  const LatencyTable table{.step = 2, .attention = {0, 2, 4}, .feed_forward = {0, 2, 4}, .rest = 1};
+  const LatencyTable::Layer layer{{0, 2, 4}, {0, 2, 4}};
+  const LatencyTable table{.step = 2, .inner = layer, .last = layer, .rest = 1};
   EXPECT_EQ(most_speedup(two_layers(), table), 17);
   BertConfig pruned = two_layers();
   pruned.layers = {{1, 3}, {0, 0}};
@@ -87,9 +89,19 @@ TEST(KeepForSpeed, TheMostThatIsPossible) {
   EXPECT_EQ(most_speedup(pruned, table), 1);
 }
 
+TEST(KeepForSpeed, TheLastLayerMayTakeLess) {
+  // The last layer takes next to nothing, so taking from it is no way to speed, however little its parts matter.
+  const LatencyTable table{
+      .step = 2, .inner = {{0, 2, 4}, {0, 2, 4}}, .last = {{0, 0.1, 0.2}, {0, 0.1, 0.2}}, .rest = 1};
+  EXPECT_NEAR(most_speedup(two_layers(), table), 9.4, 1e-12);
+  const Structure keep = keep_for_speed(kImportance, two_layers(), table, 9.4 / 1.5);
+  EXPECT_THAT(keep, ElementsAre(LayerKeep{0, {}, {}}, LayerKeep{1, {0, 1}, {0, 1, 2, 3}}));
+}
+
 TEST(KeepForSpeed, AStepThatSavesNothingIsTakenOnlyOnTheWay) {
   // The first head saves nothing by the clock, the second one much.
-  const LatencyTable table{.step = 4, .attention = {0, 4, 4}, .feed_forward = {0, 1}, .rest = 0};
+  const LatencyTable::Layer layer{{0, 4, 4}, {0, 1}};
+  const LatencyTable table{.step = 4, .inner = layer, .last = layer, .rest = 0};
   EXPECT_THAT(keep_for_speed(kImportance, two_layers(), table, 10.0 / 8),
               ElementsAre(LayerKeep{0, {0, 1}, {}}, LayerKeep{1, {0, 1}, {}}));
   EXPECT_THAT(keep_for_speed(kImportance, two_layers(), table, 10.0 / 4),

@@ -113,6 +113,33 @@ TEST(Quantize, FloatsAreWithinHalfAStepAndTwiceIsOnce) {
   EXPECT_FALSE(ModelFiles::open(dir.path() / "floats").read_json().contains(kNote));
 }
 
+TEST(Quantize, FixedInputsPassThroughFilesToTheBit) {
+  const test::TemporaryFolder dir;
+  const auto path = [&](const char* name) { return dir.path() / name; };
+  const BertConfig config = pruned_config();
+  write_random(path("a"), config);
+  QuantizeOptions options{int8_parts(config), {}};
+  write_quantized(path("a"), path("free"), options);
+  const std::string up = "bert.encoder.layer.0.intermediate.dense.weight";
+  options.inputs[up] = {-0.5F, 0.75F};
+  write_quantized(path("a"), path("q"), options);
+  write_quantized(path("q"), path("again"), {int8_parts(config), {}});
+  EXPECT_TRUE(read_file(path("q") / "model.safetensors") == read_file(path("again") / "model.safetensors"));
+  const auto loaded = load(path("q"), Compact::kKeep, Precision::kF32);
+  for (const Parameter* parameter : loaded->parameters) {
+    const auto* weight = dynamic_cast<const Int8Weight*>(parameter->compact.get());
+    ASSERT_TRUE(weight == nullptr || weight->inputs.has_value() == (parameter->name == up)) << parameter->name;
+    EXPECT_TRUE(parameter->name != up || weight->inputs == row_scale(-0.5F, 0.75F));
+  }
+  const auto q = outputs_of(path("q"), Compact::kKeep, Precision::kF32);
+  EXPECT_NE(q, outputs_of(path("free"), Compact::kKeep, Precision::kF32));
+  // What a model that was loaded writes again is the same.
+  const ModelFiles files = ModelFiles::create(path("saved"));
+  files.write_json(ModelFiles::kConfig, config_json(config, loaded->parameters));
+  save_parameters(files, loaded->parameters);
+  EXPECT_EQ(outputs_of(path("saved"), Compact::kKeep, Precision::kF32), q);
+}
+
 TEST(Quantize, WhatIsLeftOutStaysToTheBit) {
   const test::TemporaryFolder dir;
   write_random(dir.path() / "a", pruned_config());

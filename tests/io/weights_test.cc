@@ -285,6 +285,32 @@ TEST(Weights, EightBitsComeAsFloatsWithTheirScales) {
   }
 }
 
+TEST(Weights, EightBitsMayBringTheScaleOfTheirInputs) {
+  const Tensor q = bytes({2, 1}, {1, 2});
+  const auto found = [&](std::vector<NamedTensor> more) {
+    const TempDir dir;
+    more.insert(more.end(), {{"x.weight", q}, {"x.weight_scale", row({1, 1})}});
+    save(dir, more);
+    Weights weights(dir.path());
+    EXPECT_THAT(weights.names(), ElementsAre("x.weight"));
+    const std::optional<StoredInputs> inputs = weights.get_int8("x.weight", {2, 1}).inputs;
+    EXPECT_TRUE(weights.unused().empty());
+    return inputs;
+  };
+  EXPECT_FALSE(found({}).has_value());
+  const auto both = found({{"x.input_scale", row({0.5})}, {"x.input_zero_point", bytes({1}, {-3})}});
+  EXPECT_EQ(both->scale, 0.5F);
+  EXPECT_EQ(both->zero, -3);
+  EXPECT_EQ(found({{"x.input_scale", row({2})}})->zero, 0);
+  const auto refused = [&](const std::vector<NamedTensor>& more, ErrorCode code, const std::string& text) {
+    expect_error(code, {text}, [&] { (void)found(more); });
+  };
+  refused({{"x.input_scale", row({-1})}}, ErrorCode::kValue, "\"x.input_scale\" holds -1");
+  refused({{"x.input_scale", row({1, 1})}}, ErrorCode::kFormat, "of shape [2], expected one float");
+  refused({{"x.input_scale", bytes({1}, {1})}}, ErrorCode::kFormat, "is I8 of shape [1], expected one float");
+  refused({{"x.input_scale", row({1})}, {"x.input_zero_point", row({1})}}, ErrorCode::kFormat, "expected one I8");
+}
+
 TEST(Weights, EightBitsWithoutGoodScalesAreRefused) {
   const auto refused = [](const std::vector<NamedTensor>& tensors, ErrorCode code, const std::string& text) {
     const TempDir dir;

@@ -158,19 +158,25 @@ struct QuantizedRows {
   Tensor values, scales, zeros;
 };
 
-void quantize_rows(const float* x, int64_t begin, int64_t end, int64_t depth, const QuantizedRows& to) {
+HWY_INLINE RowScale scale_of_row(const float* from, int64_t depth) {
+  const F32 d;
+  auto lo = hn::Zero(d), hi = hn::Zero(d);
+  for_row(depth, [&](int64_t at, auto step) HWY_ATTR {
+    const auto v = step.load(from + at);  // lanes past the end are 0, which is within the range anyway
+    lo = hn::Min(lo, v);
+    hi = hn::Max(hi, v);
+  });
+  return row_scale(hn::GetLane(hn::MinOfLanes(d, lo)), hn::GetLane(hn::MaxOfLanes(d, hi)));
+}
+
+void quantize_rows(const float* x, int64_t rows, int64_t depth, const std::optional<RowScale>& fixed,
+                   const QuantizedRows& to) {
   const F32 d;
   const I32 di;
   const hn::Rebind<uint8_t, F32> bytes;
-  for (int64_t row = begin; row < end; ++row) {
+  for (int64_t row = 0; row < rows; ++row) {
     const float* from = x + row * depth;
-    auto lo = hn::Zero(d), hi = hn::Zero(d);
-    for_row(depth, [&](int64_t at, auto step) HWY_ATTR {
-      const auto v = step.load(from + at);  // lanes past the end are 0, which is within the range anyway
-      lo = hn::Min(lo, v);
-      hi = hn::Max(hi, v);
-    });
-    const RowScale scale = row_scale(hn::GetLane(hn::MinOfLanes(d, lo)), hn::GetLane(hn::MaxOfLanes(d, hi)));
+    const RowScale scale = fixed ? *fixed : scale_of_row(from, depth);
     const auto inverse = hn::Set(d, scale.inverse), zero = hn::Set(d, static_cast<float>(scale.zero));
     uint8_t* u = to.values.data<uint8_t>() + row * to.stride;
     for_row(depth, [&](int64_t at, auto step) HWY_ATTR {
@@ -242,13 +248,13 @@ void multiply_int8_here(const float* x, int64_t m, const cpu::Int8Product& p) {
     thread_team().for_ranges(tiles, std::max<int64_t>(1, tiles / parts), [&](int64_t first, int64_t last) {
       const int64_t begin = first * kInt8Rows, rows = std::min(last * kInt8Rows, m) - begin;
       const QuantizedRows quantized(rows, depth);
-      quantize_rows(x + begin * depth, 0, rows, depth, quantized);
+      quantize_rows(x + begin * depth, rows, depth, p.weight.inputs, quantized);
       int8_block(p, quantized, 0, rows, 0, panels, begin);
     });
     return;
   }
   const QuantizedRows quantized(m, depth);
-  quantize_rows(x, 0, m, depth, quantized);
+  quantize_rows(x, m, depth, p.weight.inputs, quantized);
   if (parts <= 1) return int8_block(p, quantized, 0, m, 0, panels, 0);
   thread_team().for_ranges(panels, std::max<int64_t>(1, panels / parts),
                            [&](int64_t first, int64_t last) { int8_block(p, quantized, 0, m, first, last, 0); });
@@ -294,6 +300,7 @@ PackedInt8 pack_int8(const Int8Weight& weight) {
   packed.precision = Precision::kInt8;
   packed.depth = weight.values.shape()[1];
   packed.columns = weight.values.shape()[0];
+  packed.inputs = weight.inputs;
   HWY_DYNAMIC_DISPATCH(pack_int8_here)(weight, packed);
   return packed;
 }

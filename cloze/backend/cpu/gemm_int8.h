@@ -7,9 +7,10 @@ namespace cloze::cpu {
 
 /// An Int8Weight in panels of two vectors of columns: for each four inputs in turn, four bytes of each column.
 struct PackedInt8 : PreparedWeight {
-  int64_t depth = 0, columns = 0;  ///< K, M
-  Tensor panels;                   ///< U8, zero-padded to whole panels and to fours of inputs
-  Tensor scales, sums;             ///< F32 and I32, zero-padded to whole panels
+  int64_t depth = 0, columns = 0;                 ///< K, M
+  Tensor panels;                                  ///< U8, zero-padded to whole panels and to fours of inputs
+  Tensor scales, sums;                            ///< F32 and I32, zero-padded to whole panels
+  std::optional<RowScale> inputs = std::nullopt;  ///< as the weight's
 };
 
 /// What all tiles of one product share.

@@ -44,7 +44,7 @@ void linear_int8(const LinearArgs& a, const Int8Weight& weight) {
     const float* x = a.x.data<float>() + t * K;
     float lo = 0, hi = 0;
     for (int64_t k = 0; k < K; ++k) lo = std::min(lo, x[k]), hi = std::max(hi, x[k]);
-    const RowScale row = row_scale(lo, hi);
+    const RowScale row = weight.inputs.value_or(row_scale(lo, hi));
     for (int64_t k = 0; k < K; ++k) {
       const float value = round_even(x[k] * row.inverse) + static_cast<float>(row.zero);
       u[static_cast<size_t>(k)] = static_cast<int32_t>(value > 0 ? std::min(value, 255.0f) : 0.0f);
