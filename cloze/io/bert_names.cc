@@ -4,7 +4,7 @@ namespace cloze {
 
 std::string canonical_bert_name(std::string_view name) {
   constexpr std::string_view kModule = "module.", kGamma = "LayerNorm.gamma", kBeta = "LayerNorm.beta";
-  if (name.starts_with(kModule)) name.remove_prefix(kModule.size());
+  while (name.starts_with(kModule)) name.remove_prefix(kModule.size());
   std::string canonical;
   for (const std::string_view part : {"embeddings.", "encoder.", "pooler."}) {
     if (name.starts_with(part)) canonical = "bert.";

@@ -138,7 +138,7 @@ const Weights::Entry* Weights::lookup(std::string_view name) const {
 }
 
 const Weights::Entry* Weights::scales_of(const Entry& entry) const {
-  if (entry.stored->dtype != "I8" || !entry.canonical.ends_with(".weight")) return nullptr;
+  if (entry.stored->dtype != "I8" || entry.bits != nullptr || !entry.canonical.ends_with(".weight")) return nullptr;
   return beside(entry, kWeightScale);
 }
 
@@ -176,11 +176,12 @@ void Weights::make_up(size_t values) {
   entries_[values].part = true;
   const Entry &bits = part(".bitmask", "U8", 2), &shape = part(".shape", "I64", 1);
   part(".row_offsets", "I64", 1);
+  CLOZE_CHECK(shape.stored->shape[0] == 2, ErrorCode::kFormat, "{}: tensor {} has {} numbers, expected 2: [M, K]",
+              files_[shape.file].path().string(), quote_name(shape.stored->name), shape.stored->shape[0]);
   const Tensor stored_shape = files_[shape.file].tensor(*shape.stored);
   const auto sizes = stored_shape.values<int64_t>();
   const std::vector<int64_t>& packed = bits.stored->shape;
-  CLOZE_CHECK(sizes.size() == 2 && sizes[0] == packed[0] && sizes[1] >= 0 && sizes[1] <= kMostColumns &&
-                  packed[1] == (sizes[1] + 7) / 8,
+  CLOZE_CHECK(sizes[0] == packed[0] && sizes[1] >= 1 && sizes[1] <= kMostColumns && packed[1] == (sizes[1] + 7) / 8,
               ErrorCode::kFormat, "{}: tensor {} says [{}], but {} has shape [{}]: a bit for each number",
               files_[shape.file].path().string(), quote_name(shape.stored->name), fmt::join(sizes, ", "),
               quote_name(bits.stored->name), fmt::join(packed, ", "));

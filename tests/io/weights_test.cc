@@ -29,6 +29,7 @@ TEST(CanonicalBertName, TableOfSpellings) {
       {"module.pooler.dense.bias", "bert.pooler.dense.bias"},
       {"module.bert.pooler.dense.bias", "bert.pooler.dense.bias"},
       {"module.classifier.weight", "classifier.weight"},
+      {"module.module.classifier.weight", "classifier.weight"},
       {"embeddings.LayerNorm.gamma", "bert.embeddings.LayerNorm.weight"},
       {"bert.embeddings.LayerNorm.beta", "bert.embeddings.LayerNorm.bias"},
       {"cls.predictions.transform.LayerNorm.gamma", "cls.predictions.transform.LayerNorm.weight"},
@@ -391,8 +392,20 @@ TEST(Weights, WithoutZerosAndWithoutSenseAreRefused) {
   refused(2, Tensor::of<int64_t>({2}, {3, 17}), ErrorCode::kFormat, "says [3, 17]");
   refused(2, Tensor::of<int64_t>({2}, {3, -1}), ErrorCode::kFormat, "says [3, -1]");
   refused(2, Tensor::of<int64_t>({2}, {int64_t{1} << 62, 10}), ErrorCode::kFormat, "a bit for each number");
-  refused(2, Tensor::of<int64_t>({3}, {3, 10, 1}), ErrorCode::kFormat, "says [3, 10, 1]");
+  refused(2, Tensor::of<int64_t>({3}, {3, 10, 1}), ErrorCode::kFormat, "has 3 numbers, expected 2");
+  refused(2, Tensor::of<int64_t>({2}, {3, 0}), ErrorCode::kFormat, "says [3, 0]");
   const TempDir dir;
+  // Numbers that are integers make no weight of 8 bits, scales or not: there are not as many as its shape says.
+  std::vector<NamedTensor> both = sparse_parts();
+  both[0].tensor = bytes({3}, {1, 2, 3});
+  both.push_back({"pooler.dense.weight_scale", row({1, 1, 1})});
+  save(dir, both);
+  {
+    Weights weights(dir.path());
+    EXPECT_FALSE(weights.is_int8("pooler.dense.weight"));
+    expect_error(ErrorCode::kUnsupported, {"expected floats of one dimension"},
+                 [&] { (void)weights.find("pooler.dense.weight"); });
+  }
   std::vector<NamedTensor> twice = sparse_parts();
   twice.push_back({"bert.pooler.dense.weight", row({1})});
   save(dir, twice);
