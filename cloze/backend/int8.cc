@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -21,6 +22,10 @@ RowScale stored_scale(float scale, int32_t zero) {
 
 void InputRange::cover(const Tensor& x) {
   for (const float value : x.values<float>()) {
+    if (!std::isfinite(value)) {
+      lo = -std::numeric_limits<float>::infinity(), hi = std::numeric_limits<float>::infinity();
+      return;
+    }
     lo = std::min(lo, value);
     hi = std::max(hi, value);
   }

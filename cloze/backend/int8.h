@@ -32,7 +32,7 @@ RowScale stored_scale(float scale, int32_t zero);
 /// What inputs span, with 0.
 struct InputRange {
   float lo = 0, hi = 0;
-  /// Takes the numbers of x, F32, in.
+  /// Takes the numbers of x, F32, in. With one that is not finite the range becomes infinite.
   void cover(const Tensor& x);
 };
 

@@ -1,5 +1,7 @@
 #include "cloze/compress/calibrate.h"
 
+#include <cmath>
+
 #include "cloze/base/error.h"
 #include "cloze/model/bert.h"
 #include "cloze/model/checkpoint.h"
@@ -32,7 +34,13 @@ Calibration measure_inputs(const Path& model, std::span<const TextExample> rows,
     found.tokens += bert.forward(batch, context).shape()[0];
     if (progress) progress(static_cast<int64_t>(end), std::ssize(encoded.sequences));
   }
-  for (const Parameter* product : products) found.ranges.emplace(product->name, *product->seen);
+  for (const Parameter* product : products) {
+    const InputRange& seen = *product->seen;
+    CLOZE_CHECK(std::isfinite(seen.hi - seen.lo), ErrorCode::kValue,
+                "{}: what {} reads spans {} to {} on these rows; a scale of 8 bits wants finite numbers",
+                model.string(), product->name, seen.lo, seen.hi);
+    found.ranges.emplace(product->name, seen);
+  }
   return found;
 }
 

@@ -18,7 +18,8 @@ struct Calibration {
 };
 
 /// Reads the rows with the encoder of a model directory, in floats; rows that are longer than the model takes are cut.
-/// `progress` hears of sequences done; may be empty. Errors: kValue without rows; those of loading a model.
+/// `progress` hears of sequences done; may be empty. Errors: kValue without rows, and
+/// where a product reads numbers that are not finite; those of loading a model.
 Calibration measure_inputs(const Path& model, std::span<const TextExample> rows,
                            const std::function<void(int64_t done, int64_t all)>& progress);
 

@@ -88,6 +88,10 @@ std::vector<int64_t> keep_hidden(const std::vector<double>& importance, double s
   const int64_t all = std::ssize(importance);
   const int64_t wanted = std::llround(share * static_cast<double>(all) / static_cast<double>(multiple)) * multiple;
   const int64_t count = std::min(all, std::max(wanted, multiple));
+  CLOZE_CHECK(count < all || share >= 1, ErrorCode::kUsage,
+              "a share of {} of the hidden width keeps all {} numbers, for the width stays a multiple of {}; give a "
+              "smaller share or --multiple",
+              share, all, multiple);
   std::vector<int64_t> order(importance.size());
   std::iota(order.begin(), order.end(), 0);
   std::ranges::stable_sort(order, [&](int64_t a, int64_t b) {

@@ -15,7 +15,7 @@ namespace cloze {
 BertConfig narrow_config(const BertConfig& config, int64_t width);
 
 /// The `share` most important numbers of the hidden width, in rising order: a multiple of `multiple` of them, at least
-/// one such.
+/// one such. Errors: kUsage where a share below 1 would keep all of them.
 std::vector<int64_t> keep_hidden(const std::vector<double>& importance, double share, int64_t multiple);
 
 /// Writes the model with these of its hidden numbers (in rising order) into `to`, a folder to be filled, with all else

@@ -77,7 +77,8 @@ void write_quantized(const Path& from, const Path& to, const QuantizeOptions& op
   copy_model_rest(weights, from, to);
   const ModelFiles files = ModelFiles::create(to);
   Json json = config.to_json();
-  note.sparse = stores_sparse(weights) && store_sparse(tensors);
+  const bool plain = options.int8.empty() && options.floats == DType::kF32;  // for other readers
+  note.sparse = !plain && stores_sparse(weights) && store_sparse(tensors);
   note.write(json);
   files.write_json(ModelFiles::kConfig, json);
   write_safetensors(files.path(ModelFiles::kWeights), tensors);

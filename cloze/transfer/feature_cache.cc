@@ -90,8 +90,13 @@ uint64_t encoder_key(const FrozenEncoder& encoder, const Poolings& poolings) {
   bert.collect(parameters);
   for (const Parameter* parameter : parameters) {
     mixer.add(parameter->name);
-    if (parameter->compact != nullptr && parameter->compact->precision == Precision::kInt8)
+    if (parameter->compact != nullptr && parameter->compact->precision == Precision::kInt8) {
       mixer.add("int8");  // other products than those of the same floats
+      if (const auto& inputs = static_cast<const Int8Weight&>(*parameter->compact).inputs) {
+        mixer.add(std::bit_cast<uint32_t>(inputs->scale));
+        mixer.add(static_cast<uint64_t>(inputs->zero));
+      }
+    }
     mixer.add(parameter->floats().value());
   }
   return mixer.value();

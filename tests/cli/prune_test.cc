@@ -105,7 +105,7 @@ TEST(PruneCommand, TheHiddenWidthToo) {
              after = Json::parse(read_file(place / "p" / "config.json"));
   EXPECT_EQ(after["hidden_size"].get<int>() * 2, before["hidden_size"].get<int>());
   expect_outcome(place,
-                 place.run("$CLOZE predict --model ${D}p < ${D}t.tsv; $CLOZE prune --model ${D}p --output ${D}q "
+                 place.run("$CLOZE predict --model ${D}p < ${D}t.tsv && $CLOZE prune --model ${D}p --output ${D}q "
                            "--keep hidden=0.5 --multiple 2 && $CLOZE predict --model ${D}q < ${D}t.tsv"),
                  0, {"without --data"});
 }

@@ -51,6 +51,7 @@ TEST(QuantizeCommand, InputsMeasuredBeforehand) {
   expect_outcome(place, made, 0, {"inputs measured on ", "they are few"});
   const std::string info = place.run("$CLOZE info ${D}q").out;
   EXPECT_THAT(info, HasSubstr("I8"));
+  EXPECT_THAT(read_file(place / "q" / "model.safetensors").substr(0, 20000), HasSubstr("query.input_scale"));
   for (const char* command :
        {"predict --model ${D}q --input ${D}t.tsv", "quantize --model ${D}q --output ${D}twice",
         "finetune --task text-classification --model ${D}q --train ${D}t.tsv --epochs 1 --output ${D}again"})

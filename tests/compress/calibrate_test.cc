@@ -3,9 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "cloze/base/error.h"
+#include "cloze/compress/quantize.h"
 #include "cloze/text/tokenizer.h"
+#include "cloze/transfer/feature_cache.h"
+#include "cloze/transfer/frozen_encoder.h"
 #include "random_model.h"
 
 namespace cloze {
@@ -57,6 +62,45 @@ TEST(Calibrate, MeasuresWhatEachProductIsGiven) {
   const InputRange& wide = found.ranges.at("bert.encoder.layer.1.output.dense.weight");
   EXPECT_NEAR(wide.lo, -0.1, 0.08) << "GELU is never below -0.17";
   EXPECT_GT(wide.hi, 0);
+}
+
+TEST(Calibrate, NumbersThatAreNotFiniteGiveNoRange) {
+  InputRange range;
+  range.cover(Tensor::of<float>({2}, std::vector<float>{1, std::numeric_limits<float>::quiet_NaN()}));
+  range.cover(Tensor::of<float>({1}, std::vector<float>{2}));
+  EXPECT_FALSE(std::isfinite(range.hi - range.lo));
+  // Values so large that the outputs of the layer's first product are beyond what floats hold.
+  const test::TemporaryFolder dir;
+  const Path model = make_model(dir);
+  Weights weights{model};
+  std::vector<NamedTensor> tensors;
+  for (const std::string& name : weights.names()) {
+    const Tensor value = weights.get(name, *weights.shape_of(name));
+    const bool huge = name.find("layer.0.attention.self.value.weight") != std::string::npos;
+    tensors.push_back(
+        {name, huge ? Tensor::of<float>(value.shape(), std::vector<float>(value.elements(), 3e38f)) : value});
+  }
+  write_safetensors(model / "model.safetensors", tensors);
+  EXPECT_THROW(measure_inputs(model, std::vector{text("x y")}, {}), Error);
+}
+
+TEST(Calibrate, VectorsByOtherScalesAreCachedApart) {
+  const test::TemporaryFolder dir;
+  const Path model = make_model(dir);
+  QuantizeOptions options{int8_parts(test::small_config()), {}};
+  write_quantized(model, dir.path() / "free", options);
+  options.inputs = measure_inputs(model, std::vector{text("x y")}, {}).ranges;
+  write_quantized(model, dir.path() / "fixed", options);
+  options.inputs = measure_inputs(model, std::vector{text("w v u")}, {}).ranges;
+  write_quantized(model, dir.path() / "otherwise", options);
+  const Poolings mean = parse_poolings("mean");
+  const auto key = [&](const char* name) {
+    return encoder_key(*load_frozen_encoder(ModelFiles::open(dir.path() / name), mean, {}), mean);
+  };
+  const uint64_t free = key("free"), fixed = key("fixed"), otherwise = key("otherwise");
+  EXPECT_NE(free, fixed);
+  EXPECT_NE(fixed, otherwise);
+  EXPECT_EQ(fixed, key("fixed"));
 }
 
 TEST(Calibrate, OneRowWillDoAndNoneWillNot) {

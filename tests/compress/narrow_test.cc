@@ -22,6 +22,13 @@ TEST(Narrow, TheMostImportantStayInMultiples) {
   EXPECT_THAT(keep_hidden(scores, 0.5, 3), ElementsAre(2, 3, 6)) << "four to the nearest multiple";
   EXPECT_THAT(keep_hidden(scores, 0, 2), ElementsAre(2, 3)) << "none is no model";
   EXPECT_EQ(keep_hidden(scores, 1, 16).size(), 8U);
+  try {
+    (void)keep_hidden(scores, 0.5, 8);
+    FAIL() << "nothing would go";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUsage);
+    EXPECT_THAT(error.what(), HasSubstr("keeps all 8 numbers"));
+  }
 }
 
 TEST(Narrow, AllKeptIsTheModelItself) {

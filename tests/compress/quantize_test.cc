@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "cloze/base/error.h"
+#include "cloze/compress/sparsify.h"
 #include "random_model.h"
 
 namespace cloze {
@@ -111,6 +112,18 @@ TEST(Quantize, FloatsAreWithinHalfAStepAndTwiceIsOnce) {
   const auto kNote = "quantization_config";
   EXPECT_EQ(ModelFiles::open(dir.path() / "q").read_json()[kNote]["quant_method"], "cloze");
   EXPECT_FALSE(ModelFiles::open(dir.path() / "floats").read_json().contains(kNote));
+}
+
+TEST(Quantize, PlainFloatsHaveTheirZerosAgain) {
+  const test::TemporaryFolder dir;
+  write_random(dir.path() / "a", pruned_config());
+  write_sparse(dir.path() / "a", dir.path() / "s", 0.75);
+  write_quantized(dir.path() / "s", dir.path() / "same", {{}, {}});
+  write_quantized(dir.path() / "s", dir.path() / "floats", {{}, DType::kF32});
+  EXPECT_TRUE(stores_sparse(Weights{dir.path() / "same"}));
+  EXPECT_FALSE(stores_sparse(Weights{dir.path() / "floats"})) << "other readers know no other floats";
+  EXPECT_FALSE(ModelFiles::open(dir.path() / "floats").read_json().contains("quantization_config"));
+  EXPECT_EQ(sparsity_of(dir.path() / "floats"), sparsity_of(dir.path() / "s"));
 }
 
 TEST(Quantize, FixedInputsPassThroughFilesToTheBit) {
