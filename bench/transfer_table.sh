@@ -3,7 +3,7 @@
 # over several seeds. Keeps each finished cell in build/transfer_table and goes on from there when run again; prints
 # Markdown tables at the end.
 # Usage: bench/transfer_table.sh MODEL DATA-FOLDER [--sets "sst2 chnsenticorp trec banking77"] [--sizes "10 100 1000 all"]
-#        [--seeds 3] [--ways "linear full"] [--report]
+#        [--seeds "1 2 3"] [--ways "linear full"] [--precision fp32|bf16] [--report]
 #   --report  prints the tables of what is there, and runs nothing
 # DATA-FOLDER holds glue/SST-2, chinese/chnsenticorp, classification/trec and classification/banking77 as published.
 # Training rows are drawn anew for each seed; as many more, at most 1000, are drawn as dev rows. What is measured on is
@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ $# -ge 2 ] || { sed -n '2,11s/^# //p' "$0" >&2; exit 2; }
-model=$1 data=$2 sets="sst2 chnsenticorp trec banking77" sizes="10 100 1000 all" seeds=3 ways= report=no
+model=$1 data=$2 sets="sst2 chnsenticorp trec banking77" sizes="10 100 1000 all" seeds="1 2 3" ways= precision=fp32 report=no
 shift 2
 while [ $# -gt 0 ]; do
   case $1 in
@@ -19,6 +19,7 @@ while [ $# -gt 0 ]; do
     --sizes) sizes=$2; shift 2 ;;
     --seeds) seeds=$2; shift 2 ;;
     --ways) ways=$2; shift 2 ;;
+    --precision) precision=$2; shift 2 ;;
     --report) report=yes; shift ;;
     *) echo "unknown option $1" >&2; exit 2 ;;
   esac
@@ -59,7 +60,7 @@ draw() {
 }
 
 cell() {
-  local set=$1 size=$2 seed=$3 name="$1-$2-$3" options=()
+  local set=$1 size=$2 seed=$3 name="$1-$2-$3" options=(--precision "$precision")
   [ -s "$out/$name.jsonl" ] && return 0
   draw "$set" "$size" "$seed" "$name"
   if [ "$(wc -l <"$out/data/$name.dev.tsv")" -lt 2 ]; then return 0; fi
@@ -77,7 +78,7 @@ cell() {
 }
 
 if [ "$report" = no ]; then
-  for set in $sets; do for size in $sizes; do for ((seed = 1; seed <= seeds; ++seed)); do cell "$set" "$size" "$seed"; done; done; done
+  for set in $sets; do for size in $sizes; do for seed in $seeds; do cell "$set" "$size" "$seed"; done; done; done
 fi
 
 # value KEY LINE-FILE..: the numbers of a way

@@ -14,7 +14,7 @@ namespace cloze::cli {
 namespace {
 
 struct Options {
-  std::string task = "text-classification", model, train, dev, test, output, html, budget;
+  std::string task = "text-classification", model, train, dev, test, output, html, budget, precision = "fp32";
   std::vector<std::string> ways;
   int64_t max_length = 0, epochs = 4, batch_size = 16, seed = 42;
   double learning_rate = 0;
@@ -54,6 +54,7 @@ int64_t steps_of(const Options& o, int64_t rows) {
 void check(const Options& o) {
   CLOZE_CHECK(o.task == "text-classification", ErrorCode::kUsage, "ways are compared for text-classification, not {}",
               o.task);
+  parse_training_precision(o.precision);
   CLOZE_CHECK(o.epochs >= 1 && o.batch_size >= 1 && o.learning_rate >= 0, ErrorCode::kUsage,
               "--epochs and --batch-size must be at least 1, --learning-rate not negative");
   CLOZE_CHECK(o.overwrite || !std::filesystem::exists(o.output) || std::filesystem::is_empty(o.output),
@@ -106,6 +107,7 @@ void run(const Options& o) {
     settings.training_only = {"--learning-rate", fmt::format("{}", rate * way.rate),
                               "--batch-size",    std::to_string(o.batch_size),
                               "--batching",      "by-length",
+                              "--precision",     o.precision,
                               "--eval-steps",    std::to_string(std::max<int64_t>(1, steps / 4))};
     const double share = share_of(budget, spent, left);
     if (share > 0)
@@ -151,6 +153,9 @@ std::function<void()> setup_compare_transfer(CLI::App& app) {
   app.add_option(
          "--learning-rate", options->learning_rate,
          "of full; 0: 5e-5 x 768 / hidden width, at most 3e-4. top=1 takes 4 times as much, lora 7, head and bitfit 20")
+      ->capture_default_str();
+  app.add_option("--precision", options->precision,
+                 "of the products of ways that train the encoder: fp32, or bf16 (faster with AVX512_BF16)")
       ->capture_default_str();
   app.add_option("--max-length", options->max_length, "tokens a row; 0: what the model takes")->capture_default_str();
   app.add_option("--seed", options->seed, "of folds, initial weights and row order")->capture_default_str();
