@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cloze/cli/output.h"
+#include "cloze/cli/pretrain_teacher.h"
 #include "cloze/cli/scratch_model.h"
 #include "cloze/cli/training_run.h"
 #include "cloze/transfer/frozen_classification.h"
@@ -25,12 +26,7 @@ TrainingSource resolve(const Source& s, const TableFlags& table, int64_t seed) {
   CLOZE_CHECK(s.r_drop >= 0 && s.r_drop < 1e6, ErrorCode::kUsage, "--r-drop must be in [0, 1000000), got {}", s.r_drop);
   CLOZE_CHECK(s.r_drop == 0 || s.dropout != 0, ErrorCode::kUsage,
               "--r-drop compares two draws of dropout, and --dropout 0 makes none");
-  CLOZE_CHECK(s.teacher_weight >= 0 && s.teacher_weight <= 1 && s.temperature > 0 && s.temperature <= 1000,
-              ErrorCode::kUsage, "--teacher-weight must be 0 to 1 and --temperature above 0, got {} and {}",
-              s.teacher_weight, s.temperature);
-  CLOZE_CHECK(s.hidden_weight >= 0 && s.hidden_weight < 1e6 && s.relation_weight >= 0 && s.relation_weight < 1e6,
-              ErrorCode::kUsage, "--hidden-weight and --relation-weight must be in [0, 1000000), got {} and {}",
-              s.hidden_weight, s.relation_weight);
+  check_teacher_weights(s.teacher_weight, s.temperature, s.hidden_weight, s.relation_weight);
   CLOZE_CHECK(!s.teacher.empty() || (s.unlabelled.empty() && s.hidden_weight == 0 && s.relation_weight == 0),
               ErrorCode::kUsage,
               "--unlabelled, --hidden-weight and --relation-weight learn from a teacher: give "

@@ -6,6 +6,7 @@
 #include "cloze/cli/command.h"
 #include "cloze/cli/job.h"
 #include "cloze/cli/options.h"
+#include "cloze/cli/pretrain_teacher.h"
 #include "cloze/cli/profile.h"
 #include "cloze/cli/scratch_model.h"
 #include "cloze/cli/training_run.h"
@@ -22,6 +23,7 @@ struct Source {
   std::string model, vocab;
   bool cased = false;
   ScratchModel scratch;
+  PretrainTeacher teacher;
   std::string objective = "mlm,nsp", documents = "blank-line", words = "whole", weights_type = "f32", start = "counts";
   int64_t max_length = 128, evaluation_rows = 1024;
   double short_rate = 0.1, mask_rate = 0.15, mask_share = 0.8, random_share = 0.1, heldout = 0.005, dropout = -1;
@@ -50,6 +52,7 @@ struct Source {
     visitor("evaluation_rows", evaluation_rows, "held-out rows that an evaluation takes, at most");
     visitor("dropout", dropout, "of this training; the saved model keeps its own; -1: the model's");
     visitor("weights_type", weights_type, "how the model's weights are saved: f32, or f16 in half the size");
+    teacher.visit(visitor);
   }
 };
 
@@ -98,6 +101,7 @@ void check(const Options& options) {
               "--batching of pretraining is shuffled: its rows are of about one length");
   CLOZE_CHECK(s.evaluation_rows >= 1, ErrorCode::kUsage, "--evaluation-rows must be at least 1, got {}",
               s.evaluation_rows);
+  (void)s.teacher.resolve();
 }
 
 PretrainingOptions resolve(const Options& options, const Path& cache_dir) {
@@ -124,6 +128,7 @@ PretrainingOptions resolve(const Options& options, const Path& cache_dir) {
   result.start = is_one_of("--start", s.start, "counts", "random") ? PretrainingOptions::Start::kCounts
                                                                    : PretrainingOptions::Start::kRandom;
   result.half_width = is_one_of("--weights-type", s.weights_type, "f16", "f32");
+  result.teacher = s.teacher.resolve();
   return result;
 }
 

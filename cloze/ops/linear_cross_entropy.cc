@@ -2,13 +2,14 @@
 #include <atomic>
 
 #include "cloze/base/thread_team.h"
-#include "cloze/ops/ops.h"
+#include "cloze/ops/chunked_loss.h"
 
 namespace cloze {
 namespace {
 
-/// What the logits of a chunk may take; in training their gradient takes as much again.
-constexpr int64_t kChunkBytes = int64_t{48} << 20;
+/// What the logits of a chunk may take; in training their gradient takes as much again. A second loss brings twice as
+/// many beside them.
+constexpr int64_t kChunkBytes = int64_t{48} << 20, kChunkBytesOfTwo = kChunkBytes / 2;
 
 void check(const Var& x, const Var& weight, const Var& bias, const Tensor& targets, int64_t chunk_rows) {
   const Shape &xs = x.value().shape(), &ws = weight.value().shape();
@@ -26,8 +27,8 @@ void check(const Var& x, const Var& weight, const Var& bias, const Tensor& targe
 }
 
 /// The fewest chunks that fit, of equal rows: a small rest would make slow products.
-int64_t fitting_rows(int64_t rows, int64_t row_bytes) {
-  const int64_t most = std::max<int64_t>(1, kChunkBytes / std::max<int64_t>(1, row_bytes));
+int64_t fitting_rows(int64_t rows, int64_t row_bytes, int64_t chunk_bytes) {
+  const int64_t most = std::max<int64_t>(1, chunk_bytes / std::max<int64_t>(1, row_bytes));
   const int64_t chunks = std::max<int64_t>(1, (rows + most - 1) / most);
   return (rows + chunks - 1) / chunks;
 }
@@ -110,6 +111,7 @@ struct ChunkedLoss {
   Precision precision;
   Gradients* gradients;
   bool count_right_rows;
+  SecondLoss* second;
   std::unique_ptr<PreparedWeight> prepared = {};  ///< made once where several chunks read it
 
   /// Loss and gradients of chunks of `step` rows one after the other.
@@ -154,6 +156,7 @@ struct ChunkedLoss {
     if (count_right_rows)
       sums.right += x.dtype() == DType::kF64 ? count_right<double>(logits, chunk_targets)
                                              : count_right<float>(logits, chunk_targets);
+    if (second != nullptr) second->sum += second->add({begin, rows, chunk_targets, logits, dlogits});
     if (gradients == nullptr) return;
     const double share = static_cast<double>(rows) / static_cast<double>(all_rows);
     if (share != 1) backend().scale({.x = dlogits, .factor = share});
@@ -166,8 +169,8 @@ struct ChunkedLoss {
 // With n counted rows in all and n_k in chunk k, whose kernel gives the mean loss_k and its gradient dlogits_k:
 //   loss = sum_k n_k/n loss_k;  dlogits of chunk k = n_k/n dlogits_k, from there on as in linear.
 // Backward: those gradients, for dloss = 1, are scaled by the loss's own gradient.
-Var linear_cross_entropy(const Var& x, const Var& weight, const Var& bias, const Tensor& targets, Precision training,
-                         LossStatistics* statistics, int64_t chunk_rows) {
+Var chunked_loss(const Var& x, const Var& weight, const Var& bias, const Tensor& targets, Precision training,
+                 LossStatistics* statistics, int64_t chunk_rows, SecondLoss* second) {
   check(x, weight, bias, targets, chunk_rows);
   const int64_t R = x.shape()[0], row_bytes = weight.shape()[0] * dtype_bytes(x.dtype());
   const bool record = will_record({&x, &weight, &bias});
@@ -180,10 +183,15 @@ Var linear_cross_entropy(const Var& x, const Var& weight, const Var& bias, const
                          .targets = targets,
                          .precision = record ? training : Precision::kF32,
                          .gradients = record ? &gradients : nullptr,
-                         .count_right_rows = statistics != nullptr};
-  const LossStatistics sums = chunked.run(chunk_rows > 0 ? std::min(R, chunk_rows) : fitting_rows(R, row_bytes));
+                         .count_right_rows = statistics != nullptr,
+                         .second = second};
+  const int64_t chunk_bytes = second != nullptr ? kChunkBytesOfTwo : kChunkBytes;
+  const LossStatistics sums =
+      chunked.run(chunk_rows > 0 ? std::min(R, chunk_rows) : fitting_rows(R, row_bytes, chunk_bytes));
   if (statistics != nullptr) *statistics = sums;
-  const Tensor loss = Tensor::full({1}, x.dtype(), sums.rows > 0 ? sums.loss_sum / static_cast<double>(sums.rows) : 0);
+  const double sum =
+      second != nullptr ? (1 - second->share) * sums.loss_sum + second->share * second->sum : sums.loss_sum;
+  const Tensor loss = Tensor::full({1}, x.dtype(), sums.rows > 0 ? sum / static_cast<double>(sums.rows) : 0);
   if (!record) return Var(loss);
   gradients.finish();
   return Var::from_op(loss, {x, weight, bias},
@@ -198,6 +206,11 @@ Var linear_cross_entropy(const Var& x, const Var& weight, const Var& bias, const
                         pass(gradients.dweight, weight);
                         pass(gradients.dbias, bias);
                       });
+}
+
+Var linear_cross_entropy(const Var& x, const Var& weight, const Var& bias, const Tensor& targets, Precision training,
+                         LossStatistics* statistics, int64_t chunk_rows) {
+  return chunked_loss(x, weight, bias, targets, training, statistics, chunk_rows, nullptr);
 }
 
 }  // namespace cloze

@@ -85,14 +85,15 @@ class Pretraining : public TrainingTask {
       : options_(options), tokenizer_(tokenizer_of(options)), masker_(tokenizer_, options.masking) {
     make_config();
     make_model();  // before the corpora are tokenized, which may take long and be in vain
+    find_teacher();
     open_rows(progress);
     if (options_.model.empty()) start_from_scratch();
     summarise();
   }
 
   ParameterList parameters() override {
-    ParameterList list;
-    model_->collect(list);
+    ParameterList list = model_->parameters();
+    if (teacher_) teacher_->collect(list);
     return list;
   }
   bool endless() const override { return true; }
@@ -100,23 +101,28 @@ class Pretraining : public TrainingTask {
   int64_t tokens(int64_t) const override { return options_.rows.max_length; }
   double weight(int64_t) const override { return 1; }
 
-  /// The mean over the masked words, and that over the sentence pairs: one loss, their sum.
+  /// The mean over the masked words, and that over the sentence pairs: one loss, their sum. A teacher shares in the
+  /// first, and may add what states differ by.
   Var loss(std::span<const int64_t> rows, ForwardContext& context) override {
     const PretrainingBatch batch = batch_of(rows);
-    const Var hidden = model_->bert().forward_at(batch.tokens, batch.picked, context);
-    LossStatistics statistics;
-    Var loss = linear_cross_entropy(model_->masked_hidden(hidden, batch.masked), model_->decoder_weight(),
-                                    model_->decoder_bias(), batch.targets, context.precision(), &statistics);
+    Var of_states;
+    const Var hidden = teacher_ ? teacher_->forward(model_->bert(), batch, context, of_states)
+                                : model_->bert().forward_at(batch.tokens, batch.picked, context);
+    DistillationStatistics statistics;
+    Var loss = masked_words_loss(*model_, hidden, batch, teacher_.get(), context.precision(), statistics);
     Score words, sentences;
-    add_masked(statistics, words);
+    add_masked(statistics.words, words);
     if (has_sentences()) {
       const Var logits = model_->next_sentence_logits(hidden, batch.first);
       add_sentences(logits.value(), batch.labels, sentences);
       loss = add(loss, cross_entropy(logits, batch.labels));
     }
     const double found[] = {words.rows, words.loss, words.correct, sentences.rows, sentences.loss, sentences.correct};
-    for (size_t i = 0; i < sums_.size(); ++i) sums_[i] += found[i];
-    return loss;
+    for (size_t i = 0; i < std::size(found); ++i) sums_[i] += found[i];
+    if (teacher_) sums_[kDistance] += statistics.distance_sum;
+    if (!of_states.defined()) return loss;
+    sums_[kStates] += words.rows * static_cast<double>(*of_states.value().data<float>());
+    return add(loss, of_states);
   }
 
   std::span<double> training_sums() override { return sums_; }
@@ -126,6 +132,8 @@ class Pretraining : public TrainingTask {
     if (has_sentences())
       metrics.insert(metrics.end(),
                      {{name_ + "_loss", sentences.mean_loss()}, {name_ + "_accuracy", sentences.accuracy()}});
+    if (teacher_ && teacher_->answers()) metrics.emplace_back("distillation_loss", mean_of(kDistance));
+    if (teacher_ && teacher_->shows_states()) metrics.emplace_back("state_loss", mean_of(kStates));
     return metrics;
   }
 
@@ -140,14 +148,16 @@ class Pretraining : public TrainingTask {
 
   void save(const ModelFiles& files) override {
     tokenizer_.save(files.dir());
-    files.write_json(ModelFiles::kConfig, config_json(saved_config_, parameters()));
-    save_parameters(files, parameters(), options_.half_width ? DType::kF16 : DType::kF32);
+    const ParameterList own = model_->parameters();
+    files.write_json(ModelFiles::kConfig, config_json(saved_config_, own));
+    save_parameters(files, own, options_.half_width ? DType::kF16 : DType::kF32);
   }
   std::vector<std::string> summary() const override { return summary_; }
 
   Json fingerprint() const override {
     Json inputs = {{"model_config", config_.to_json()}, {"tokens", Json::array()}};
     for (const PretrainingSource& source : rows_->sources()) inputs["tokens"].push_back(source.cache->fingerprint());
+    if (teacher_) inputs["teacher"] = teacher_->fingerprint();
     return inputs;
   }
 
@@ -175,12 +185,14 @@ class Pretraining : public TrainingTask {
 
   int64_t activation_bytes(int64_t tokens, Activations activations) const override {
     constexpr int64_t kLogitBytes = 64 << 20;  // a chunk of logits and of their gradients
-    return config_.training_bytes(tokens, activations) + kLogitBytes;
+    return config_.training_bytes(tokens, activations) + kLogitBytes + (teacher_ ? teacher_->bytes(tokens) : 0);
   }
 
  private:
   bool has_sentences() const { return options_.rows.objective != SentenceObjective::kNone; }
   bool has_order() const { return options_.rows.objective == SentenceObjective::kOrder; }
+  /// Of a sum over the masked words.
+  double mean_of(size_t sum) const { return sums_[0] > 0 ? sums_[sum] / sums_[0] : std::nan(""); }
 
   PretrainingBatch batch_of(std::span<const int64_t> numbers) const {
     const ProfilePhase phase("rows");
@@ -195,6 +207,7 @@ class Pretraining : public TrainingTask {
   void make_config();
   void open_rows(const PretrainingProgress& progress);
   void make_model();
+  void find_teacher();
   void start_from_scratch();
   void summarise();
 
@@ -205,7 +218,10 @@ class Pretraining : public TrainingTask {
   std::string name_ = "nsp";
   std::unique_ptr<PretrainingRows> rows_;
   std::unique_ptr<PretrainingModel> model_;
+  std::unique_ptr<PretrainingTeacher> teacher_;
+  /// Words and sentences: rows, loss, right ones; with a teacher also the two below, over the masked words.
   std::vector<double> sums_ = std::vector<double>(6, 0.0);
+  static constexpr size_t kDistance = 6, kStates = 7;
   std::vector<std::string> summary_;
 };
 
@@ -263,15 +279,24 @@ void Pretraining::make_model() {
   model_ = std::make_unique<PretrainingModel>(config_,
                                               PretrainingHeads{.masked_words = true, .next_sentence = has_sentences()});
   if (options_.model.empty()) {
-    for (Parameter* parameter : parameters()) parameter->initialize(options_.rows.seed, config_.initializer_range);
+    for (Parameter* parameter : model_->parameters())
+      parameter->initialize(options_.rows.seed, config_.initializer_range);
     return;
   }
   Weights weights{Path(options_.model)};
   // A checkpoint that was tuned for a task has no such heads; the encoder must be there.
   const LoadReport report = load_parameters(
-      weights, parameters(), config_.initializer_range, options_.rows.seed,
+      weights, model_->parameters(), config_.initializer_range, options_.rows.seed,
       [](const std::string& name) { return name.starts_with("cls.") || name.starts_with("bert.pooler."); });
   summary_.push_back("weights: " + report.text());
+}
+
+void Pretraining::find_teacher() {
+  if (options_.teacher.model.empty()) return;
+  teacher_ = std::make_unique<PretrainingTeacher>(options_.teacher, tokenizer_, config_, options_.rows.max_length,
+                                                  options_.rows.seed);
+  sums_.resize(kStates + 1);
+  summary_.push_back(teacher_->summary());
 }
 
 void Pretraining::start_from_scratch() {
@@ -282,7 +307,7 @@ void Pretraining::start_from_scratch() {
   std::vector<WeightedTokens> texts;
   for (size_t s = 0; s < rows_->sources().size(); ++s)
     texts.push_back({rows_->training_tokens(s), rows_->sources()[s].weight});
-  start_from_counts(parameters(), config_, count_cooccurrence(texts, {.vocabulary = config_.vocab_size}),
+  start_from_counts(model_->parameters(), config_, count_cooccurrence(texts, {.vocabulary = config_.vocab_size}),
                     options_.rows.seed);
   summary_.emplace_back(
       "weights: words, positions and some attention from counted neighbours, the rest at random (from scratch)");
@@ -291,7 +316,7 @@ void Pretraining::start_from_scratch() {
 void Pretraining::summarise() {
   summary_.push_back(fmt::format("model: {} layers, hidden {}, {} heads, vocabulary {}, {} parameters",
                                  config_.num_hidden_layers, config_.hidden_size, config_.num_attention_heads,
-                                 config_.vocab_size, count_elements(parameters())));
+                                 config_.vocab_size, count_elements(model_->parameters())));
 }
 
 Evaluation Pretraining::evaluate() {
@@ -339,10 +364,9 @@ HeldoutScore Pretraining::score(const std::vector<MaskedRow>& rows) {
     const PretrainingBatch batch = join_rows({first, last});
     ForwardContext context;
     const Var hidden = model_->bert().forward_at(batch.tokens, batch.picked, context);
-    LossStatistics statistics;
-    linear_cross_entropy(model_->masked_hidden(hidden, batch.masked), model_->decoder_weight(), model_->decoder_bias(),
-                         batch.targets, Precision::kF32, &statistics);
-    add_masked(statistics, result.words);
+    DistillationStatistics statistics;
+    masked_words_loss(*model_, hidden, batch, nullptr, Precision::kF32, statistics);
+    add_masked(statistics.words, result.words);
     if (has_sentences())
       add_sentences(model_->next_sentence_logits(hidden, batch.first).value(), batch.labels, result.sentences);
   }

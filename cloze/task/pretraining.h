@@ -8,6 +8,7 @@
 
 #include "cloze/data/masking.h"
 #include "cloze/data/pretraining_rows.h"
+#include "cloze/task/pretraining_teacher.h"
 #include "cloze/task/task.h"
 
 namespace cloze {
@@ -29,13 +30,14 @@ struct PretrainingOptions {
   /// whatever they are, because a stopped run's replace them or none are needed.
   enum class Start : uint8_t { kCounts, kRandom, kLater } start = Start::kCounts;
   bool half_width = false;  ///< save the model's weights as f16
+  PretrainingTeacherOptions teacher = {};
 };
 
 /// Where and how far a cache is being built.
 using PretrainingProgress = std::function<void(const Path& corpus, int64_t bytes)>;
 
-/// Reads or builds the token caches. Errors: those of TokenCache, PretrainingRows and Masker; kUsage; kFormat where
-/// tokenizer and model do not belong together.
+/// Reads or builds the token caches. Errors: those of TokenCache, PretrainingRows, Masker and PretrainingTeacher;
+/// kUsage; kFormat where tokenizer and model do not belong together.
 std::unique_ptr<TrainingTask> make_pretraining(const PretrainingOptions& options,
                                                const PretrainingProgress& progress = {});
 

@@ -5,6 +5,7 @@
 
 #include "cloze/model/checkpoint.h"
 #include "cloze/ops/ops.h"
+#include "cloze/task/same_pieces.h"
 
 namespace cloze {
 namespace {
@@ -20,13 +21,6 @@ int64_t relation_heads(int64_t student, int64_t teacher) {
   for (int64_t heads = std::max<int64_t>(1, common / kHeadWidth); heads > 1; --heads)
     if (common % heads == 0) return heads;
   return 1;
-}
-
-bool same_pieces(const Tokenizer& a, const Tokenizer& b) {
-  if (a.size() != b.size() || a.options().normalizer.lowercase != b.options().normalizer.lowercase) return false;
-  for (int32_t id = 0; id < static_cast<int32_t>(a.size()); ++id)
-    if (a.token(id) != b.token(id)) return false;
-  return true;
 }
 
 }  // namespace
