@@ -70,10 +70,9 @@ std::unique_ptr<Classifier> fit_classifier(const LabelledVectors& data, const Cl
   options.check();
   check_labelled(data);
   const std::string& kind = options.classifier;
-  CLOZE_CHECK(data.weights.empty() || kind == "prototype" || kind == "mlp", ErrorCode::kUnsupported,
-              "rows that count more than others (--class-weights) go with --classifier prototype and mlp; {} has no "
-              "such thing",
-              kind);
+  CLOZE_CHECK(data.weights.empty() || kind != "knn", ErrorCode::kUnsupported,
+              "classes that count more than others (--class-weights) go with --classifier linear, svm, prototype and "
+              "mlp; knn lets the nearest rows vote as they are");
   if (kind == "prototype") return fit_prototype(data, options);
   if (kind == "knn") return fit_knn(data, options, seed);
   if (kind == "mlp") return fit_mlp(data, options, seed);

@@ -98,8 +98,8 @@ class Classifier {
 
 /// Errors: kShape where sizes do not fit each other; kValue for features that are not finite, labels or weights out of
 /// range, fewer than two classes, a class without rows (or whose rows all weigh 0), fewer rows of a class than the
-/// folds asked for, k over the count of rows; kUsage as ClassifierOptions::check; kUnsupported for row weights with
-/// `linear` and `svm`, which LIBLINEAR has not.
+/// folds asked for, k over the count of rows; kUsage as ClassifierOptions::check; kUnsupported for weights with `knn`,
+/// and with `linear` and `svm` for rows of one class that weigh differently.
 /// The same bits for the same arguments.
 std::unique_ptr<Classifier> fit_classifier(const LabelledVectors& data, const ClassifierOptions& options,
                                            uint64_t seed);

@@ -14,18 +14,34 @@ constexpr double kGrid[] = {1e-4, 1e-3, 1e-2, 1e-1, 1, 10, 100};
 constexpr double kFoldTolerance = 1e-2, kTolerance = 1e-6;
 constexpr size_t kMostFoldRows = 8000;
 
+/// [C]: all rows of a class weigh the same.
+std::vector<double> weights_of_classes(const LabelledVectors& data) {
+  std::vector<double> weights(static_cast<size_t>(data.classes), data.weights.empty() ? 1.0 : -1.0);
+  for (size_t row = 0; row < data.weights.size(); ++row) {
+    double& weight = weights[static_cast<size_t>(data.labels[row])];
+    const double own = static_cast<double>(data.weights[row]);
+    CLOZE_CHECK(weight < 0 || weight == own, ErrorCode::kUnsupported,
+                "[classifier] rows of {} weigh {} and {}: linear and svm take weights of classes, not of rows",
+                class_name(data, data.labels[row]), weight, own);
+    weight = own;
+  }
+  return weights;
+}
+
 /// The rows as LIBLINEAR takes them; one problem for two classes, else one for each class against the rest.
 struct Problem {
   const LabelledVectors& data;
   ColumnScale scale;
   MarginRows rows;
   MarginLoss loss;
+  std::vector<double> class_weights;  ///< [C]
 
   Problem(const LabelledVectors& d, const ClassifierOptions& options)
       : data(d),
         scale(column_scale(d.x)),
         rows(d.x, options.no_standardize ? nullptr : &scale),
-        loss(options.classifier == "svm" ? MarginLoss::kSquaredHinge : MarginLoss::kLogistic) {}
+        loss(options.classifier == "svm" ? MarginLoss::kSquaredHinge : MarginLoss::kLogistic),
+        class_weights(weights_of_classes(d)) {}
 
   size_t margins() const { return data.classes == 2 ? 1 : static_cast<size_t>(data.classes); }
   /// Which rows are +1 in problem m.
@@ -35,6 +51,12 @@ struct Problem {
     for (const int label : data.labels) signs.push_back(label == own);
     return signs;
   }
+  /// Of two classes each has its weight; of more, the class in question has its own against 1 of the rest.
+  SignWeights sign_weights(size_t m) const {
+    if (data.classes == 2) return {.positive = class_weights[1], .negative = class_weights[0]};
+    return {.positive = class_weights[m], .negative = 1};
+  }
+  double weight(size_t row) const { return class_weights[static_cast<size_t>(data.labels[row])]; }
 };
 
 /// Weights of each problem from the rows `of`, on all threads.
@@ -43,7 +65,7 @@ using Weights = std::vector<std::vector<double>>;
 /// Held-out scores [sample,C] for one C, problem by problem and fold by fold.
 struct HeldOut {
   std::vector<double> scores;
-  int64_t right = 0;
+  double right = 0;  ///< the weights of the rows that are right
 };
 
 class Folds {
@@ -64,8 +86,8 @@ class Folds {
     });
     for (size_t i = 0; i < sample_.size(); ++i) {
       const auto row = result.scores.begin() + static_cast<std::ptrdiff_t>(i * C);
-      result.right +=
-          std::max_element(row, row + static_cast<std::ptrdiff_t>(C)) - row == problem_.data.labels[sample_[i]];
+      const auto best = std::max_element(row, row + static_cast<std::ptrdiff_t>(C)) - row;
+      if (best == problem_.data.labels[sample_[i]]) result.right += problem_.weight(sample_[i]);
     }
     return result;
   }
@@ -79,7 +101,8 @@ class Folds {
       if (static_cast<size_t>(fold_[i]) != fold) rows.push_back(sample_[i]);
     // From the weights of the C before: nearer than 0.
     std::vector<double>& weights = weights_[task];
-    weights = fit_margin(problem_.rows, rows, problem_.positive(m), problem_.loss, c, kFoldTolerance, weights);
+    weights = fit_margin(problem_.rows, rows, problem_.positive(m), problem_.loss, c, problem_.sign_weights(m),
+                         kFoldTolerance, weights);
     for (size_t i = 0; i < sample_.size(); ++i) {
       if (static_cast<size_t>(fold_[i]) != fold) continue;
       const double margin = problem_.rows.margin(weights, sample_[i]);
@@ -141,10 +164,11 @@ Choice choose(const Problem& problem, const ClassifierOptions& options, uint64_t
       if (worse == 2) break;
     }
   }
-  const double share = static_cast<double>(best.right) / static_cast<double>(folds.sample().size());
-  choice.notes.push_back(fmt::format("c {} = {}: accuracy {:.4f} in {}-fold cross-validation of {} rows",
-                                     options.c > 0 ? "given" : "chosen", choice.c, share, count,
-                                     folds.sample().size()));
+  double all = 0;
+  for (const size_t row : folds.sample()) all += problem.weight(row);
+  choice.notes.push_back(fmt::format(
+      "c {} = {}: {}accuracy {:.4f} in {}-fold cross-validation of {} rows", options.c > 0 ? "given" : "chosen",
+      choice.c, problem.data.weights.empty() ? "" : "weighted ", best.right / all, count, folds.sample().size()));
   if (needs_scale) {
     std::vector<int> labels;
     for (const size_t row : folds.sample()) labels.push_back(problem.data.labels[row]);
@@ -173,8 +197,9 @@ std::unique_ptr<Classifier> fit_linear(const LabelledVectors& data, const Classi
   std::iota(all.begin(), all.end(), size_t{0});
   thread_team().for_ranges(M, 1, [&](int64_t begin, int64_t end) {
     for (int64_t m = begin; m < end; ++m) {
-      const std::vector<double> w = fit_margin(problem.rows, all, problem.positive(static_cast<size_t>(m)),
-                                               problem.loss, choice.c, kTolerance, {});
+      const size_t number = static_cast<size_t>(m);
+      const std::vector<double> w = fit_margin(problem.rows, all, problem.positive(number), problem.loss, choice.c,
+                                               problem.sign_weights(number), kTolerance, {});
       double bias = w.back();
       for (int64_t j = 0; j < d; ++j) {
         const size_t column = static_cast<size_t>(j);

@@ -51,9 +51,10 @@ double MarginRows::margin(std::span<const double> w_b, size_t index) const {
 }
 
 std::vector<double> fit_margin(const MarginRows& x, std::span<const size_t> rows, const std::vector<char>& positive,
-                               MarginLoss loss, double c, double tolerance, std::span<const double> start) {
+                               MarginLoss loss, double c, const SignWeights& weights, double tolerance,
+                               std::span<const double> start) {
   keep_liblinear_quiet();
-  const size_t weights = static_cast<size_t>(x.dimension()) + 1;
+  const size_t columns = static_cast<size_t>(x.dimension()) + 1;
   // LIBLINEAR takes pointers to what it only reads.
   auto& all = const_cast<std::vector<feature_node>&>(x.nodes().all);
   std::vector<double> y, initial(start.begin(), start.end());
@@ -64,7 +65,7 @@ std::vector<double> fit_margin(const MarginRows& x, std::span<const size_t> rows
   }
   problem task{};
   task.l = static_cast<int>(rows.size());
-  task.n = static_cast<int>(weights);
+  task.n = static_cast<int>(columns);
   task.y = y.data();
   task.x = pointers.data();
   task.bias = 1;
@@ -72,6 +73,11 @@ std::vector<double> fit_margin(const MarginRows& x, std::span<const size_t> rows
   settings.solver_type = loss == MarginLoss::kLogistic ? L2R_LR : L2R_L2LOSS_SVC;
   settings.eps = tolerance;
   settings.C = c;
+  int signs[] = {1, -1};
+  double sign_weights[] = {weights.positive, weights.negative};
+  settings.nr_weight = 2;
+  settings.weight_label = signs;
+  settings.weight = sign_weights;
   // It numbers its two classes by appearance, but takes +1 as the positive one where the labels are -1 and +1; a search
   // from `initial` is then the same too.
   settings.init_sol = initial.empty() ? nullptr : initial.data();
@@ -79,7 +85,7 @@ std::vector<double> fit_margin(const MarginRows& x, std::span<const size_t> rows
   CLOZE_CHECK(problem_found == nullptr, ErrorCode::kInternal, "[classifier] LIBLINEAR: {}", problem_found);
   model* fitted = train(&task, &settings);
   const bool swapped = fitted->label[0] != 1;
-  std::vector<double> w_b(fitted->w, fitted->w + weights);
+  std::vector<double> w_b(fitted->w, fitted->w + columns);
   if (swapped)
     for (double& w : w_b) w = -w;
   free_and_destroy_model(&fitted);

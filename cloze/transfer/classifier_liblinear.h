@@ -21,6 +21,11 @@ namespace cloze {
 
 enum class MarginLoss : uint8_t { kLogistic, kSquaredHinge };
 
+/// What the loss of a row is multiplied by, by its sign; not negative.
+struct SignWeights {
+  double positive = 1, negative = 1;
+};
+
 /// Rows in LIBLINEAR's form: 16 bytes for each number that is not 0.
 class MarginRows {
  public:
@@ -45,8 +50,10 @@ class MarginRows {
 /// w and then b for the rows numbered `rows`, of which those with positive[row] are +1; both signs must occur.
 /// `start`, if not empty, is where the search begins: it decides the time, and the result only within `tolerance`, at
 /// which share of its first norm the gradient is small enough (times the share of the rarer sign, as in LIBLINEAR).
+/// A row i counts C times the weight of its sign.
 /// Thread-safe; the same bits for the same arguments.
 std::vector<double> fit_margin(const MarginRows& x, std::span<const size_t> rows, const std::vector<char>& positive,
-                               MarginLoss loss, double c, double tolerance, std::span<const double> start);
+                               MarginLoss loss, double c, const SignWeights& weights, double tolerance,
+                               std::span<const double> start);
 
 }  // namespace cloze

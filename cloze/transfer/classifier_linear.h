@@ -58,6 +58,9 @@ std::span<const double> penalty_grid();
 /// rows take part in the choice. Standardisation uses all rows, also those of the fold in hand. svm needs the folds for
 /// its scale even where C is given. A class with a single row leaves nothing to hold out: C is then 1 and the scale 1,
 /// which the summary says.
+/// Weights of classes multiply C: of two classes each by its own; of more, a class by its own against 1 of the rest, as
+/// LIBLINEAR does it. In the choice of C a right row counts its weight; the scale of svm takes all rows alike. Errors:
+/// kUnsupported for rows of one class that weigh differently.
 std::unique_ptr<Classifier> fit_linear(const LabelledVectors& data, const ClassifierOptions& options, uint64_t seed);
 
 /// `prototype`: the class of the nearest class mean m_c (weighted by row weights). With W_c x + b_c as the score:

@@ -86,6 +86,11 @@ FrozenTraining::FrozenTraining(const TrainingSource& source, const FrozenOptions
   s.observer = observer;
   s.seed = source.seed;
   options.classifier.check();
+  CLOZE_CHECK(
+      options.classifier.classifier != "knn" || source.class_weights.empty() || source.class_weights == "none",
+      ErrorCode::kUsage,
+      "--class-weights goes with --classifier linear, svm, prototype and mlp; knn lets the nearest rows vote as "
+      "they are");
   for (const std::string& feature : options.features) s.specs.push_back(parse_feature(feature));
   CLOZE_CHECK(s.specs.empty() || !options.classifier.no_standardize, ErrorCode::kUsage,
               "--no-standardize: with --features every group of numbers is brought to one scale");

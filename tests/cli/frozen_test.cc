@@ -46,6 +46,7 @@ TEST(FrozenCommand, WrongOptionsAreUsage) {
   expect_usage("--tune lora", "--tune belongs to training the encoder");
   expect_usage("--resume", "--resume belongs to training the encoder");
   expect_usage("--pooling auto", "give --dev");
+  expect_usage("--class-weights balanced --classifier knn", "goes with --classifier linear, svm, prototype and mlp");
   expect_usage("--pooling layer=9", "0 (embeddings) to 1");
   const std::string plain = "$CLOZE finetune --task text-classification --model $M --train x.tsv --output ${D}out ";
   expect_outcome(place, place.run(plain + "--encoder thawed"), 2, {"must be trained or frozen"});
@@ -60,8 +61,10 @@ TEST(FrozenCommand, BadRowsAreSaid) {
   };
   expect_failure("--folds 3", "class \"down\" has 2 row(s), fewer than the 3 folds");
   expect_failure("--classifier knn --k 9", "there are 4 rows only");
-  expect_failure("--class-weights balanced", "go with --classifier prototype and mlp");
-  expect_outcome(place, place.run(kFit + "--class-weights balanced --classifier prototype"), 0, {"done"});
+  for (const char* classifier : {"linear", "svm", "prototype", "mlp"})
+    expect_outcome(place,
+                   place.run(kFit + "--overwrite --class-weights balanced --classifier " + std::string(classifier)), 0,
+                   {"done"});
 }
 
 TEST(FrozenCommand, ADryRunWritesNothing) {

@@ -75,8 +75,15 @@ std::vector<float> numbers(const Tensor& x) {
   return {values.begin(), values.end()};
 }
 
-/// The optimum of 1/2 |w|^2 + C sum log(1 + exp(-y w z)), z = (x, 1), by Newton's method.
-Eigen::VectorXd newton(const Clouds& rows, int positive, double c) {
+/// What the loss counts, by sign.
+struct Weighing {
+  double positive = 1, negative = 1;
+};
+
+/// The optimum of 1/2 |w|^2 + C sum v_y loss(y w z), z = (x, 1), by Newton's method, with v_y of `weighing` and
+/// log(1 + exp(-s)) or, squared, max(0, 1 - s).
+Eigen::VectorXd newton(const Clouds& rows, int positive, double c, const Weighing& weighing = {},
+                       const std::string& classifier = "linear") {
   const Eigen::Index n = rows.x.shape()[0], d = rows.x.shape()[1];
   Eigen::MatrixXd z = Eigen::MatrixXd::Ones(n, d + 1);
   Eigen::VectorXd y(n);
@@ -89,9 +96,11 @@ Eigen::VectorXd newton(const Clouds& rows, int positive, double c) {
     Eigen::VectorXd gradient = w;
     Eigen::MatrixXd hessian = Eigen::MatrixXd::Identity(d + 1, d + 1);
     for (Eigen::Index i = 0; i < n; ++i) {
-      const double p = 1 / (1 + std::exp(-y(i) * z.row(i).dot(w)));
-      gradient -= c * (1 - p) * y(i) * z.row(i).transpose();
-      hessian += c * p * (1 - p) * z.row(i).transpose() * z.row(i);
+      const double s = y(i) * z.row(i).dot(w), p = 1 / (1 + std::exp(-s)), gap = std::max(0.0, 1 - s);
+      const double own = c * (y(i) > 0 ? weighing.positive : weighing.negative);
+      const bool logistic = classifier == "linear";
+      gradient -= own * (logistic ? 1 - p : 2 * gap) * y(i) * z.row(i).transpose();
+      hessian += own * (logistic ? p * (1 - p) : gap > 0 ? 2 : 0) * z.row(i).transpose() * z.row(i);
     }
     w -= hessian.ldlt().solve(gradient);
   }
@@ -167,6 +176,83 @@ TEST(LinearClassifierTest, FindsNewtonsOptimum) {
         for (int j = 0; j < 6; ++j) EXPECT_NEAR(rule.weight.data<float>()[m * 6 + j], w(j), 1e-4) << classes << c;
         EXPECT_NEAR(rule.bias.data<float>()[m], w(6), 1e-4);
       }
+    }
+}
+
+/// Weights of a class for each of its rows.
+std::vector<float> spread(const std::vector<int>& labels, const std::vector<float>& of_class) {
+  std::vector<float> weights;
+  for (const int label : labels) weights.push_back(of_class[static_cast<size_t>(label)]);
+  return weights;
+}
+
+TEST(LinearClassifierTest, FindsNewtonsOptimumOfTheWeightedLoss) {
+  // As scikit-learn's LogisticRegression(solver='liblinear') and LinearSVC with class_weight.
+  const std::vector<float> of_class = {3.0F, 0.5F, 1.25F};
+  for (const std::string name : {"linear", "svm"})
+    for (const int classes : {2, 3}) {
+      const Clouds rows = clouds(150, 6, classes, 1.5);
+      ClassifierOptions options = kind(name);
+      options.c = 0.4;
+      options.no_standardize = true;
+      const std::vector<float> weights = spread(rows.labels, of_class);
+      const auto classifier = fit_classifier({rows.x, rows.labels, classes, weights, {}}, options, 1);
+      const LinearRule& rule = dynamic_cast<const LinearClassifier&>(*classifier).rule();
+      for (int m = 0; m < (classes == 2 ? 1 : classes); ++m) {
+        const Weighing weighing = classes == 2
+                                      ? Weighing{.positive = 0.5, .negative = 3}
+                                      : Weighing{.positive = static_cast<double>(of_class[static_cast<size_t>(m)])};
+        const Eigen::VectorXd w = newton(rows, classes == 2 ? 1 : m, 0.4, weighing, name);
+        for (int j = 0; j < 6; ++j)
+          EXPECT_NEAR(rule.weight.data<float>()[m * 6 + j], w(j), 1e-4) << name << classes << m;
+        EXPECT_NEAR(rule.bias.data<float>()[m], w(6), 1e-4) << name << classes << m;
+      }
+    }
+}
+
+TEST(LinearClassifierTest, WeightsOfOneChangeNothing) {
+  for (const std::string name : {"linear", "svm"}) {
+    const Clouds rows = clouds(90, 6, 3, 1.5);
+    const std::vector<float> ones(90, 1.0F);
+    const auto plain = fit_classifier(rows.data(), kind(name), 1),
+               weighted = fit_classifier({rows.x, rows.labels, 3, ones, {}}, kind(name), 1);
+    EXPECT_EQ(numbers(plain->probabilities(rows.x)), numbers(weighted->probabilities(rows.x))) << name;
+  }
+}
+
+/// One class of `classes` has a twelfth of the rows of another one, and the clouds overlap.
+TEST(LinearClassifierTest, BalancedWeightsFindMoreOfTheRareClass) {
+  for (const std::string name : {"linear", "svm"})
+    for (const int classes : {2, 3}) {
+      const Clouds all = clouds(600, 4, classes, 2.0), test = clouds(300, 4, classes, 2.0, 2);
+      Clouds rows{Tensor({600, 4}, DType::kF32), {}, classes};
+      std::vector<double> count(static_cast<size_t>(classes));
+      int64_t n = 0, rare = 0;
+      for (int64_t i = 0; i < 600; ++i) {
+        const int label = all.labels[static_cast<size_t>(i)];
+        if (label == 0 && rare++ % 12 != 0) continue;
+        std::copy_n(all.x.data<float>() + 4 * i, 4, rows.x.data<float>() + 4 * n++);
+        rows.labels.push_back(label);
+        count[static_cast<size_t>(label)] += 1;
+      }
+      rows.x = rows.x.rows(0, n);
+      std::vector<float> balanced;
+      for (const double own : count) balanced.push_back(static_cast<float>(static_cast<double>(n) / (classes * own)));
+      const auto recall = [&](const Classifier& classifier) {
+        const std::vector<int> found = best_of(classifier.scores(test.x));
+        double right = 0, of = 0;
+        for (size_t i = 0; i < found.size(); ++i) {
+          if (test.labels[i] != 0) continue;
+          of += 1;
+          right += found[i] == 0 ? 1 : 0;
+        }
+        return right / of;
+      };
+      const auto plain = fit_classifier(rows.data(), kind(name), 1),
+                 weighted =
+                     fit_classifier({rows.x, rows.labels, classes, spread(rows.labels, balanced), {}}, kind(name), 1);
+      EXPECT_GT(recall(*weighted), recall(*plain) + 0.15) << name << " " << classes;
+      EXPECT_THAT(weighted->summary, testing::Contains(HasSubstr(": weighted accuracy 0.")));
     }
 }
 
@@ -314,8 +400,14 @@ TEST(ClassifierTest, BadRowsAreRefused) {
   EXPECT_THAT(error({rows.x, rows.labels, 2, {}, {}}), HasSubstr("has label 2, expected 0 to 1"));
   EXPECT_THAT(error({rows.x, rows.labels, 1, {}, {}}), HasSubstr("at least two"));
   EXPECT_THAT(error({rows.x.rows(0, 5), rows.labels, 3, {}, {}}), HasSubstr("one label a row"));
-  const std::vector<float> weights(6, 1.0F);
-  EXPECT_THAT(error({rows.x, rows.labels, 3, weights, {}}), HasSubstr("prototype and mlp"));
+  std::vector<float> weights(6, 1.0F);
+  EXPECT_THAT(error_of([&] {
+                fit_classifier({rows.x, rows.labels, 3, weights, {}}, kind("knn"), 1);
+              }),
+              HasSubstr("go with --classifier linear, svm, prototype and mlp"));
+  weights[4] = 2;
+  EXPECT_THAT(error({rows.x, rows.labels, 3, weights, {"a", "b", "c"}}),
+              HasSubstr("rows of class \"b\" weigh 1 and 2: linear and svm take weights of classes"));
   rows.x.data<float>()[3] = NAN;
   EXPECT_THAT(error(rows.data()), HasSubstr("row 1 has nan in column 1"));
   const std::vector<int> same = {0, 0, 1, 1};
