@@ -67,6 +67,7 @@ TEST_F(PretrainingTeacherTest, TheLossIsTheSharesOfWordsAndAnswers) {
                 1e-5)
         << "the sentences keep their labels";
   }
+  EXPECT_NE(first_step(student("mlm", 1, 1)).loss, first_step(student("mlm", 1, 2)).loss) << "temperatures";
   // Only where a teacher is.
   EXPECT_THROW(metric(alone.metrics, "distillation_loss"), Error);
   const FirstStep silent = first_step(student("mlm,nsp", 0, 2));
@@ -81,6 +82,11 @@ TEST_F(PretrainingTeacherTest, StatesAddTheirDistances) {
   EXPECT_NEAR(hidden.loss, alone.loss + metric(hidden.metrics, "state_loss"), 1e-5);
   EXPECT_GT(metric(hidden.metrics, "state_loss"), 0.01);
   EXPECT_GT(metric(both.metrics, "state_loss"), metric(hidden.metrics, "state_loss"));
+  // The widths differ: a projection is trained beside the student.
+  std::vector<std::string> names;
+  const auto task = make_pretraining(student("mlm", 0, 2, {.hidden = 1}));
+  for (const Parameter* parameter : task->parameters()) names.push_back(parameter->name);
+  EXPECT_THAT(names, testing::Contains("distill.projection.weight"));
 }
 
 TEST_F(PretrainingTeacherTest, OfItselfThereIsNothingToLearn) {
