@@ -16,6 +16,13 @@ EncoderSizes sizes_of(const BertConfig& c, const LayerShape& shape) {
           .eps = c.layer_norm_eps};
 }
 
+/// x at a place of its own on the tape, where its readers' gradients add up before those of others who read x: as in a
+/// layer that is recomputed, so that both ways have the same bits.
+Var branch(const Var& x) {
+  if (!x.needs_grad()) return x;
+  return Var::from_op(x.value(), {x}, [slot = x.slot()](const Tensor& dx) { slot.add_grad(dx); });
+}
+
 }  // namespace
 
 Bert::Bert(const BertConfig& config, Pooler pooler)
@@ -54,7 +61,7 @@ void Bert::visit_layers(const RaggedBatch& batch, ForwardContext& context, int64
   Var x = embeddings_.forward(batch, context);  // [T,H]
   visit(0, x);
   for (int64_t layer = 1; layer <= last; ++layer) {
-    x = layers_[static_cast<size_t>(layer - 1)].forward(x, batch.offsets, context);
+    x = layers_[static_cast<size_t>(layer - 1)].forward(branch(x), batch.offsets, context);
     visit(layer, x);
   }
 }

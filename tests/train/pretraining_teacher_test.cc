@@ -145,6 +145,24 @@ TEST_F(PretrainingTeacherTest, StoppedAndResumedIsAsIfNeverStopped) {
   }
 }
 
+TEST_F(PretrainingTeacherTest, GradientCheckpointingChangesNoBits) {
+  for (const StateOptions& states : {StateOptions{}, StateOptions{.hidden = 1, .relations = 0.5}}) {
+    PretrainingOptions options = student("mlm,nsp", 0.5, 2, states);
+    options.dropout = 0.1;
+    options.scratch_config.num_hidden_layers = 3;
+    TrainOptions o = pretraining_steps(4);
+    RunListener kept, recomputed;
+    const std::string name = states.any() ? "states" : "answers";
+    pretrain(options, o, corpus_ / (name + "-kept"), kept);
+    o.gradient_checkpointing = true;
+    pretrain(options, o, corpus_ / (name + "-recomputed"), recomputed);
+    for (size_t i = 0; i < kept.steps.size(); ++i) EXPECT_EQ(kept.steps[i].loss, recomputed.steps[i].loss) << name << i;
+    for (const char* file : {"model.safetensors", "metrics.jsonl"})
+      EXPECT_TRUE(read_file(corpus_ / (name + "-kept") / file) == read_file(corpus_ / (name + "-recomputed") / file))
+          << name << " " << file;
+  }
+}
+
 TEST_F(PretrainingTeacherTest, TheInputsNameTheTeachersWeights) {
   const Json before = make_pretraining(student("mlm", 0.5))->fingerprint()["teacher"];
   EXPECT_EQ(before["model_config"]["hidden_size"], 48);
