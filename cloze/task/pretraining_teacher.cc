@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 
+#include "cloze/base/profile.h"
 #include "cloze/model/checkpoint.h"
 #include "cloze/task/same_pieces.h"
 
@@ -69,10 +70,12 @@ Var PretrainingTeacher::words_loss(const PretrainingModel& student, const Var& x
   Var hidden;
   {
     const NoGrad no_grad;
+    const ProfilePhase phase("teacher");
     ForwardContext plain;
     hidden = answering_->model.bert().forward_at(batch.tokens, batch.picked, plain);
   }
   const auto logits = [&](int64_t begin, int64_t end) {
+    const ProfilePhase phase("teacher");
     return answering_->model.masked_logits(hidden, batch.masked.rows(begin, end)).value();
   };
   return linear_distillation(x, student.decoder_weight(), student.decoder_bias(), batch.targets,

@@ -25,12 +25,14 @@ std::string taught(const Workplace& place, const std::string& output, const std:
 TEST(PretrainTeacher, IsNamedAndMeasured) {
   const Workplace place;
   make_teacher(place);
-  const Outcome trained = place.cloze(taught(place, "out", "--teacher-weight 0.75 --temperature 3 --hidden-weight 1"));
+  const Outcome trained =
+      place.cloze(taught(place, "out", "--teacher-weight 0.75 --temperature 3 --hidden-weight 1 --profile"));
   ASSERT_EQ(trained.exit_code, 0) << trained.err;
   EXPECT_THAT(trained.err, HasSubstr("teacher: " + (place / "teacher").string() +
                                      ": 1 layers, hidden 48; its answers are 0.75 of the masked words' loss, at "
                                      "temperature 3; hidden states count 1, relations 0"));
   EXPECT_THAT(trained.err, HasSubstr("model: 1 layers, hidden 32"));
+  EXPECT_THAT(trained.err, HasSubstr("\nteacher                ")) << "its time is a phase";
   const std::string log = read_file(place / "out" / "metrics.jsonl");
   const Json line = parse_json(log.substr(0, log.find('\n')), "metrics.jsonl");
   for (const char* name : {"train_distillation_loss", "train_state_loss"}) {
