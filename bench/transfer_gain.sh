@@ -3,10 +3,11 @@
 # ChnSentiCorp (Chinese), with few rows and with all, over several seeds, and prints a table and every run.
 # Usage: bench/transfer_gain.sh MODEL DATA-FOLDER [--rows 1000] [--seeds 3] [--full] [--only sst2|chnsenticorp]
 #   --full   train on all rows (from the checkpoint alone) instead of --rows
+# Environment: RATE and SCRATCH_RATE, learning rates (3e-4); MORE and SCRATCH_MORE, further options of finetune, e.g. MORE="--fgm 0.03".
 # DATA-FOLDER holds glue/SST-2 and chinese/chnsenticorp as published. Results lie in build/transfer_gain.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-[ $# -ge 2 ] || { sed -n '2,7s/^# //p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,8s/^# //p' "$0" >&2; exit 2; }
 model=$1 data=$2 rows=1000 seeds=3 full=no only=
 shift 2
 while [ $# -gt 0 ]; do
@@ -31,8 +32,10 @@ tune() {
   local from=(--model "$model")
   [ "$start" = pretrained ] || from=(--from-scratch --vocab "$model" --layers "$(config num_hidden_layers)"
     --hidden "$(config hidden_size)" --heads "$(config num_attention_heads)")
+  local more=()
+  read -ra more <<<"$([ "$start" = scratch ] && echo "${SCRATCH_MORE:-}" || echo "${MORE:-}")"
   "$cloze" finetune --task text-classification "${from[@]}" --train "$train" --seed "$seed" --learning-rate "$rate" \
-    --output "$folder" --overwrite --precision bf16 --batching by-length "$@" 2>"$folder.log" ||
+    --output "$folder" --overwrite --precision bf16 --batching by-length "${more[@]}" "$@" 2>"$folder.log" ||
     { cat "$folder.log" >&2; return 1; }
   "$cloze" evaluate --model "$folder" --data "$test" 2>>"$folder.log" >"$folder.json"
   sed -nE 's/.*"accuracy": ?([0-9.]+).*/\1/p' "$folder.json"
