@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "cloze/base/profile.h"
 #include "cloze/model/checkpoint.h"
 #include "cloze/ops/ops.h"
 #include "cloze/task/same_pieces.h"
@@ -63,6 +64,7 @@ Var StateTeacher::loss(const Bert& student, const RaggedBatch& batch, const std:
   Tensor relations;
   {
     const NoGrad no_grad;
+    const ProfilePhase phase("teacher");
     ForwardContext plain;
     teacher_.visit_layers(batch, plain, M,
                           [&](int64_t layer, const Var& x) { taught[static_cast<size_t>(layer)] = x.value(); });

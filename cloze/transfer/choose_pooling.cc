@@ -32,24 +32,32 @@ Tensor columns_of(const Tensor& x, int64_t first, int64_t width) {
 struct Sample {
   Tensor vectors;
   std::vector<int> labels;
+  std::vector<float> weights;  ///< of the rows; empty: 1 each
 };
 
 Sample take(const FrozenEncoder& encoder, const LabelledRows& from, std::span<const size_t> picked,
             const Poolings& poolings) {
-  Sample sample{row_vectors(encoder, pick_rows(from.rows, picked), poolings), {}};
-  for (const size_t row : picked) sample.labels.push_back(from.labels[row]);
+  Sample sample{row_vectors(encoder, pick_rows(from.rows, picked), poolings), {}, {}};
+  for (const size_t row : picked) {
+    sample.labels.push_back(from.labels[row]);
+    if (!from.class_weights.empty())
+      sample.weights.push_back(from.class_weights[static_cast<size_t>(from.labels[row])]);
+  }
   return sample;
 }
 
-int64_t count_right(const Classifier& classifier, const Tensor& x, const std::vector<int>& labels) {
+/// The share of rows of x that are right, by weight.
+double share_right(const Classifier& classifier, const Tensor& x, const Sample& rows) {
   const Tensor scores = classifier.scores(x);
   const int64_t C = scores.shape()[1];
-  int64_t right = 0;
-  for (size_t i = 0; i < labels.size(); ++i) {
+  double right = 0, all = 0;
+  for (size_t i = 0; i < rows.labels.size(); ++i) {
     const float* row = scores.data<float>() + static_cast<int64_t>(i) * C;
-    right += std::max_element(row, row + C) - row == labels[i];
+    const double weight = rows.weights.empty() ? 1.0 : static_cast<double>(rows.weights[i]);
+    right += std::max_element(row, row + C) - row == rows.labels[i] ? weight : 0.0;
+    all += weight;
   }
-  return right;
+  return all > 0 ? right / all : 0;
 }
 
 }  // namespace
@@ -78,19 +86,20 @@ PoolingChoice choose_pooling(const FrozenEncoder& encoder, const LabelledRows& t
   const Sample train_sample = take(encoder, train, stratified_sample(all, most, seed), poolings);
   const Sample dev_sample = take(encoder, dev, dev_rows, poolings);
   PoolingChoice choice;
-  choice.table = fmt::format("{:<16} {:>6} {:>9}   ({} rows fitted, {} dev rows asked)\n", "pooling", "width",
-                             "accuracy", train_sample.labels.size(), dev_sample.labels.size());
-  int64_t best = -1, best_width = 0, column = 0;
+  choice.table = fmt::format("{:<16} {:>6} {:>9}   ({} rows fitted, {} dev rows asked{})\n", "pooling", "width",
+                             "accuracy", train_sample.labels.size(), dev_sample.labels.size(),
+                             dev_sample.weights.empty() ? "" : ", by the weights of their classes");
+  int64_t best_width = 0, column = 0;
+  double best = -1;
   for (const Pooling& pooling : poolings) {
     const int64_t width = vector_width({pooling}, encoder.config);
     const Tensor x = columns_of(train_sample.vectors, column, width);
     const Tensor y = columns_of(dev_sample.vectors, column, width);
     column += width;
     if (normalize) normalize_rows(x), normalize_rows(y);
-    const LabelledVectors data{x, train_sample.labels, static_cast<int>(names.size()), {}, names};
-    const int64_t right = count_right(*fit_classifier(data, options, seed), y, dev_sample.labels);
-    choice.table += fmt::format("{:<16} {:>6} {:>9.4f}\n", pooling.text(), width,
-                                static_cast<double>(right) / static_cast<double>(dev_sample.labels.size()));
+    const LabelledVectors data{x, train_sample.labels, static_cast<int>(names.size()), train_sample.weights, names};
+    const double right = share_right(*fit_classifier(data, options, seed), y, dev_sample);
+    choice.table += fmt::format("{:<16} {:>6} {:>9.4f}\n", pooling.text(), width, right);
     if (right > best || (right == best && width < best_width)) {
       best = right;
       best_width = width;

@@ -16,10 +16,11 @@ Poolings pooling_candidates(const FrozenEncoder& encoder);
 struct LabelledRows {
   const EncodedRows& rows;
   std::span<const int> labels;
+  std::span<const float> class_weights = {};  ///< how much a row of each class counts; empty: 1
 };
 
 struct PoolingChoice {
-  Pooling best;       ///< of most right dev rows; among equals the narrowest, then the first
+  Pooling best;       ///< of most right dev rows, by weight; among equals the narrowest, then the first
   std::string table;  ///< a line each, with the accuracy, for people
 };
 

@@ -124,8 +124,9 @@ FrozenResult FrozenTraining::run() {
     for (const std::string& line : s.joined->summary()) s.say(line);
   }
   if (s.options.pooling == "auto") {
-    const PoolingChoice choice = choose_pooling(*s.encoder, {s.train.rows, s.train.labels}, {s.dev.rows, s.dev.labels},
-                                                s.labels, s.options.classifier, s.options.normalize, s.seed);
+    const PoolingChoice choice = choose_pooling(*s.encoder, {s.train.rows, s.train.labels, s.class_weights},
+                                                {s.dev.rows, s.dev.labels, s.class_weights}, s.labels,
+                                                s.options.classifier, s.options.normalize, s.seed);
     s.say(choice.table);
     s.poolings = {choice.best};
   }

@@ -118,11 +118,14 @@ TEST(PretrainTeacher, MistakesAreToldBeforeAnyTextIsRead) {
       "sed -i 's/\"x\"/\"w\"/' ${D}foreign/tokenizer.json");
   refused("--teacher ${D}foreign", 1, {"the teacher %foreign has another vocabulary than the student"});
   refused("--cased " + taught, 1, {"has another vocabulary than the student"});
+  place.run(
+      "cp -r ${D}teacher ${D}narrow; sed -i 's/\"type_vocab_size\": 2/\"type_vocab_size\": 1/' ${D}narrow/config.json");
+  refused("--teacher ${D}narrow", 1, {"the teacher %narrow knows 1 kinds of segments, the student 2"});
   // Its states alone need no head.
   const Outcome states = place.run(base +
                                    "--max-length 16 --steps 1 --batch-size 4 --teacher $M --teacher-weight 0 "
-                                   "--hidden-weight 1 --output ${D}states");
-  expect_outcome(place, states, 0, {"its answers are not asked for; hidden states count 1"});
+                                   "--hidden-weight 1 --profile --output ${D}states");
+  expect_outcome(place, states, 0, {"its answers are not asked for; hidden states count 1", "\nteacher   "});
 }
 
 }  // namespace

@@ -160,8 +160,9 @@ TEST_P(LinearDistillation, NothingCountedGivesNothing) {
 
 TEST(LinearDistillationGradient, OfEachInput) {
   const Inputs in(7, 3, 11, DType::kF64);
-  for (const auto& [share, temperature] : {std::pair(0.4, 2.0), std::pair(1.0, 0.7), std::pair(0.9, 5.0)})
+  for (const auto& setting : {std::pair(0.4, 2.0), std::pair(1.0, 0.7), std::pair(0.9, 5.0)})
     for (const int64_t rows : {0, 1, 3}) {
+      const double share = setting.first, temperature = setting.second;
       SCOPED_TRACE(testing::Message() << share << " " << temperature << " " << rows);
       expect_gradients({{"x", in.x}, {"weight", in.weight}, {"bias", in.bias}},
                        [&] { return in.fused(share, temperature, rows); });

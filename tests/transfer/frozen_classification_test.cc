@@ -113,6 +113,22 @@ TEST_F(FrozenTest, PoolingsAreTriedOnTheDevRows) {
   EXPECT_THAT(error_of([&] { FrozenTraining(no_dev, wanted, {}); }), HasSubstr("give --dev"));
 }
 
+TEST_F(FrozenTest, PoolingsAreJudgedByTheWeightsOfClasses) {
+  std::string rows = "label\ttext\n";  // the same words for both classes: half of the rows are right, whoever wins
+  for (int i = 0; i < 12; ++i) rows += i % 2 == 0 ? "up\tfilm\n" : "down\tfilm\n";
+  folder_.write("train.tsv", rows);
+  TrainingSource weighted = source();
+  weighted.class_weights = "up=3";
+  FrozenOptions wanted = options("linear");
+  wanted.pooling = "auto";
+  wanted.classifier.c = 1;
+  FrozenTraining(weighted, wanted, {.say = [this](const std::string& line) { log_ += line + "\n"; }, .progress = {}})
+      .run();
+  EXPECT_THAT(log_, HasSubstr("12 dev rows asked, by the weights of their classes"));
+  EXPECT_THAT(log_, HasSubstr("   0.7500\n")) << "all are taken for the class that counts three times";
+  EXPECT_THAT(log_, Not(HasSubstr("   0.5000\n")));
+}
+
 TEST_F(FrozenTest, TheCacheSparesTheEncoder) {
   FrozenOptions wanted = options();
   const FrozenResult plain = train(wanted);
