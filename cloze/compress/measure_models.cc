@@ -4,7 +4,6 @@
 #include <chrono>
 #include <limits>
 #include <memory>
-#include <set>
 
 #include "cloze/base/rng.h"
 #include "cloze/model/bert.h"
@@ -91,12 +90,8 @@ std::vector<std::vector<double>> time_models(std::span<const Path> models, std::
 ModelSize model_size(const Path& folder) {
   const Weights weights{folder};
   ModelSize size{0, 0};
-  std::set<Path> files;
-  for (const std::string& name : weights.names()) {
-    size.parameters += weights.shape_of(name)->elements();
-    files.insert(weights.file_of(name));
-  }
-  for (const Path& file : files) size.bytes += static_cast<int64_t>(std::filesystem::file_size(file));
+  for (const std::string& name : weights.names()) size.parameters += weights.shape_of(name)->elements();
+  for (const Path& file : weights.files()) size.bytes += static_cast<int64_t>(std::filesystem::file_size(file));
   return size;
 }
 

@@ -14,10 +14,7 @@ constexpr std::string_view kRewritten[] = {ModelFiles::kConfig, ModelFiles::kWei
 
 void copy_model_rest(const Weights& weights, const Path& from, const Path& to) {
   std::vector<std::string> shards;
-  for (const std::string& name : weights.names()) {
-    std::string shard = weights.file_of(name).filename().string();
-    if (shards.empty() || shards.back() != shard) shards.push_back(std::move(shard));
-  }
+  for (const Path& file : weights.files()) shards.push_back(file.filename().string());
   std::vector<std::string_view> without(std::begin(kRewritten), std::end(kRewritten));
   without.insert(without.end(), shards.begin(), shards.end());
   copy_model_files(from, to, without);

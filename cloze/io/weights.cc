@@ -207,6 +207,12 @@ bool Weights::is_int8(std::string_view name) const {
   return entry != nullptr && scales_of(*entry) != nullptr;
 }
 
+std::vector<Path> Weights::files() const {
+  std::vector<Path> paths;
+  for (const SafetensorsFile& file : files_) paths.push_back(file.path());
+  return paths;
+}
+
 const Path& Weights::file_of(std::string_view name) const {
   const Entry* entry = lookup(name);
   return entry == nullptr ? source_ : files_[entry->file].path();

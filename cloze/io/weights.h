@@ -48,6 +48,8 @@ class Weights {
 
   /// The file or the index that was opened, for messages.
   const Path& source() const { return source_; }
+  /// All files that were opened: what is not named by names() (scales, bits) may lie in one of its own.
+  std::vector<Path> files() const;
   /// The file that holds `name`; source() if there is none.
   const Path& file_of(std::string_view name) const;
   bool has(std::string_view name) const { return lookup(name) != nullptr; }

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "cloze/base/error.h"
+#include "cloze/compress/measure_models.h"
 #include "cloze/compress/sparsify.h"
 #include "random_model.h"
 
@@ -151,6 +152,33 @@ TEST(Quantize, FixedInputsPassThroughFilesToTheBit) {
   files.write_json(ModelFiles::kConfig, config_json(config, loaded->parameters));
   save_parameters(files, loaded->parameters);
   EXPECT_EQ(outputs_of(path("saved"), Compact::kKeep, Precision::kF32), q);
+}
+
+/// Scales in a shard of their own are neither left behind nor copied as they were.
+TEST(Quantize, ShardsThatHoldPartsAloneAreReadAndNotCopied) {
+  const test::TemporaryFolder dir;
+  const BertConfig config = pruned_config();
+  write_random(dir.path() / "a", config);
+  write_quantized(dir.path() / "a", dir.path() / "q", {int8_parts(config), {}});
+  const Path folder = dir.path() / "q";
+  const SafetensorsFile file(folder / "model.safetensors");
+  std::vector<NamedTensor> weights, scales;
+  Json map = Json::object();
+  for (const StoredTensor& stored : file.tensors()) {
+    const bool is_scale = stored.name.ends_with("_scale");
+    (is_scale ? scales : weights).push_back({stored.name, file.tensor(stored)});
+    map[stored.name] = is_scale ? "scales.safetensors" : "weights.safetensors";
+  }
+  write_safetensors(folder / "weights.safetensors", weights);
+  write_safetensors(folder / "scales.safetensors", scales);
+  write_file(folder / "model.safetensors.index.json", Json{{"weight_map", map}}.dump());
+  std::filesystem::remove(folder / "model.safetensors");
+  const auto bytes = [&](const char* name) { return static_cast<int64_t>(std::filesystem::file_size(folder / name)); };
+  EXPECT_EQ(model_size(folder).bytes, bytes("weights.safetensors") + bytes("scales.safetensors"));
+  write_quantized(folder, dir.path() / "again", {int8_parts(config), {}});
+  EXPECT_FALSE(std::filesystem::exists(dir.path() / "again" / "scales.safetensors"));
+  EXPECT_EQ(outputs_of(dir.path() / "again", Compact::kKeep, Precision::kF32),
+            outputs_of(folder, Compact::kKeep, Precision::kF32));
 }
 
 TEST(Quantize, WhatIsLeftOutStaysToTheBit) {
