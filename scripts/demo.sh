@@ -35,10 +35,10 @@ demo() {  # demo NAME LANGUAGE-FILE-SUFFIX TEXT...
   local tune=(finetune --task text-classification --train "$train" --epochs 8 --batch-size 16 --learning-rate 3e-4)
   shift 2
   echo
-  echo "== $name: fine-tuning the checkpoint on 400 labelled reviews"
-  "$cloze" "${tune[@]}" --model "$model" --output "$work/$language"
+  echo "== $name: fine-tuning the checkpoint on 400 labelled reviews, also with embeddings moved against the answer (--fgm)"
+  "$cloze" "${tune[@]}" --fgm 0.01 --model "$model" --output "$work/$language"
   echo
-  echo "== $name: the same model from random weights, the same rows and options"
+  echo "== $name: the same model from random weights, the same rows and options but --fgm, with which it would not learn"
   "$cloze" "${tune[@]}" --from-scratch --vocab "$model" --layers 4 --hidden 256 --output "$work/$language-scratch"
   echo
   echo "== $name: the checkpoint as it is, and a linear classifier on its vectors joined with TF-IDF: seconds"
