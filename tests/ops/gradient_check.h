@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <string>
@@ -18,6 +19,22 @@ namespace cloze::test {
 
 inline double element(const Tensor& tensor, int64_t i) {
   return tensor.dtype() == DType::kF64 ? tensor.data<double>()[i] : static_cast<double>(tensor.data<float>()[i]);
+}
+
+/// A loss and its gradients against others, each within `bound` of its largest number, which is not 0.
+inline void expect_alike(const std::vector<Tensor>& got, const std::vector<Tensor>& expected, double bound) {
+  constexpr const char* kNames[] = {"loss", "dx", "dweight", "dbias"};
+  for (size_t i = 0; i < expected.size(); ++i) {
+    SCOPED_TRACE(kNames[i]);
+    ASSERT_EQ(got[i].shape(), expected[i].shape());
+    double largest = 0, error = 0;
+    for (int64_t k = 0; k < expected[i].elements(); ++k) {
+      largest = std::max(largest, std::abs(element(expected[i], k)));
+      error = std::max(error, std::abs(element(got[i], k) - element(expected[i], k)));
+    }
+    EXPECT_GT(largest, 0);
+    EXPECT_LE(error, bound * largest);
+  }
 }
 
 /// Standard normal values times `sigma`, plus `offset`; the same for the same seed.

@@ -12,6 +12,7 @@ namespace {
 
 using test::element;
 using test::error_of;
+using test::expect_alike;
 using test::int_tensor;
 using test::normal_leaf;
 using test::normal_tensor;
@@ -47,21 +48,6 @@ struct Inputs {
     return all;
   }
 };
-
-void expect_alike(const std::vector<Tensor>& got, const std::vector<Tensor>& expected, double bound) {
-  constexpr const char* kNames[] = {"loss", "dx", "dweight", "dbias"};
-  for (size_t i = 0; i < expected.size(); ++i) {
-    SCOPED_TRACE(kNames[i]);
-    ASSERT_EQ(got[i].shape(), expected[i].shape());
-    double largest = 0, error = 0;
-    for (int64_t k = 0; k < expected[i].elements(); ++k) {
-      largest = std::max(largest, std::abs(element(expected[i], k)));
-      error = std::max(error, std::abs(element(got[i], k) - element(expected[i], k)));
-    }
-    EXPECT_GT(largest, 0);
-    EXPECT_LE(error, bound * largest);
-  }
-}
 
 class LinearCrossEntropy : public ::testing::TestWithParam<const char*> {
  protected:

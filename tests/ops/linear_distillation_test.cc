@@ -57,19 +57,6 @@ struct Inputs {
   }
 };
 
-void expect_alike(const std::vector<Tensor>& got, const std::vector<Tensor>& expected, double bound) {
-  for (size_t i = 0; i < expected.size(); ++i) {
-    SCOPED_TRACE(i);
-    double largest = 0, error = 0;
-    for (int64_t k = 0; k < expected[i].elements(); ++k) {
-      largest = std::max(largest, std::abs(element(expected[i], k)));
-      error = std::max(error, std::abs(element(got[i], k) - element(expected[i], k)));
-    }
-    EXPECT_GT(largest, 0);
-    EXPECT_LE(error, bound * largest);
-  }
-}
-
 class LinearDistillation : public ::testing::TestWithParam<const char*> {
  protected:
   BackendScope scope_{GetParam() == std::string("ref") ? ref_backend() : cpu_backend()};
