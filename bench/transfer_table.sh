@@ -106,7 +106,7 @@ for set in $sets; do
     done
     if [ -n "${last[*]}" ]; then
       for key in trained train_seconds rows_per_second; do
-        line+=$(field $key "$way" "${last[@]}" | sort -g | awk -v key=$key '{ a[NR] = $1 } END { printf((key == "train_seconds" ? " %.1f |" : " %d |"), a[int((NR + 1) / 2)]) }')
+        line+=$(field $key "$way" "${last[@]}" | sort -g | awk -v key=$key '{ a[NR] = $1 } END { if (!NR) printf(" |"); else printf((key == "train_seconds" ? " %.1f |" : " %d |"), a[int((NR + 1) / 2)]) }')
       done
     fi
     echo "$line"
