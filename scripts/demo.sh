@@ -38,7 +38,7 @@ demo() {  # demo NAME LANGUAGE-FILE-SUFFIX TEXT...
   echo "== $name: fine-tuning the checkpoint on 400 labelled reviews, also with embeddings moved against the answer (--fgm)"
   "$cloze" "${tune[@]}" --fgm 0.01 --model "$model" --output "$work/$language"
   echo
-  echo "== $name: the same model from random weights, the same rows and options but --fgm, with which it would not learn"
+  echo "== $name: the same model from random weights, the same rows and options but --fgm, with which random weights do worse"
   "$cloze" "${tune[@]}" --from-scratch --vocab "$model" --layers 4 --hidden 256 --output "$work/$language-scratch"
   echo
   echo "== $name: the checkpoint as it is, and a linear classifier on its vectors joined with TF-IDF: seconds"
