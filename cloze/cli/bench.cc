@@ -14,7 +14,7 @@
 namespace cloze::cli {
 namespace {
 
-struct Options {
+struct BenchArguments {
   std::string model, mode = "infer", lengths, input, task;
   int64_t batch = 8, length = 128, runs = 5;
   PrecisionFlag precision;
@@ -29,7 +29,7 @@ void print(const JsonLine& line) {
   flush_out();
 }
 
-void run_model(const Options& options, MeasureMode mode) {
+void run_model(const BenchArguments& options, MeasureMode mode) {
   const Precision precision =
       mode == MeasureMode::kTrain ? parse_training_precision(options.precision.precision) : options.precision.resolve();
   MeasureOptions measured{.model = options.model,
@@ -63,7 +63,7 @@ void run_model(const Options& options, MeasureMode mode) {
             .end_object());
 }
 
-void run_tokenizer(const Options& options) {
+void run_tokenizer(const BenchArguments& options) {
   CLOZE_CHECK(!options.input.empty(), ErrorCode::kUsage, "--mode tokenize needs --input FILE");
   const TokenizeMeasurement m = measure_tokenizer(options.model, options.input, options.runs);
   JsonLine line;
@@ -76,7 +76,7 @@ void run_tokenizer(const Options& options) {
             .end_object());
 }
 
-void run_start(const Options& options) {
+void run_start(const BenchArguments& options) {
   const auto begin = std::chrono::steady_clock::now();
   ProfilePhase phase("load");
   const ModelFiles files = ModelFiles::open(options.model);
@@ -96,7 +96,7 @@ void run_start(const Options& options) {
             .end_object());
 }
 
-void run(const Options& options) {
+void run_bench(const BenchArguments& options) {
   options.threads.apply();
   CLOZE_CHECK(options.mode == "train" || !(options.gradient_checkpointing || options.lean), ErrorCode::kUsage,
               "--gradient-checkpointing and --lean are for --mode train, got --mode {}", options.mode);
@@ -117,7 +117,7 @@ void run(const Options& options) {
 }  // namespace
 
 std::function<void()> setup_bench(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchArguments>();
   app.add_option("--model", options->model, "model directory")->required();
   app.add_option("--mode", options->mode, "infer, train, tokenize, start")->capture_default_str();
   app.add_option("--batch", options->batch, "rows a forward pass")->capture_default_str();
@@ -132,7 +132,7 @@ std::function<void()> setup_bench(CLI::App& app) {
   app.add_option("--tune", options->tuning.tune, "with --mode train: as finetune's")->capture_default_str();
   options->threads.add(app);
   options->profile.add(app);
-  return [options] { options->profile.run([&] { run(*options); }); };
+  return [options] { options->profile.run([&] { run_bench(*options); }); };
 }
 
 }  // namespace cloze::cli

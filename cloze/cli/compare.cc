@@ -14,7 +14,7 @@
 namespace cloze::cli {
 namespace {
 
-struct Options {
+struct CompareArguments {
   std::vector<std::string> models;
   std::string data, task;
   int64_t runs = 5;
@@ -22,17 +22,17 @@ struct Options {
   ThreadsOption threads;
 };
 
-struct Start {
+struct MeasuredStart {
   double seconds = 0;
   int64_t peak_bytes = 0;
 };
 
 /// Loading and one answer, in a process of its own: the median of three.
-Start measure_start(const Options& o, const std::string& model, const Path& log) {
+MeasuredStart measure_start(const CompareArguments& o, const std::string& model, const Path& log) {
   std::vector<std::string> arguments = {own_program().string(), "bench", "--mode", "start", "--model", model};
   if (!o.task.empty()) arguments.insert(arguments.end(), {"--task", o.task});
   if (o.threads.threads != 0) arguments.insert(arguments.end(), {"--threads", std::to_string(o.threads.threads)});
-  std::vector<Start> starts;
+  std::vector<MeasuredStart> starts;
   constexpr int kStarts = 3;
   for (int i = 0; i < kStarts; ++i) {
     const ChildResult child = run_child(arguments, log);
@@ -44,7 +44,7 @@ Start measure_start(const Options& o, const std::string& model, const Path& log)
     const Json measured = parse_json(said.substr(line, said.find('\n', line) - line), log.string());
     starts.push_back({child.seconds, json_int(measured, "peak_bytes", log.string())});
   }
-  std::ranges::sort(starts, {}, &Start::seconds);
+  std::ranges::sort(starts, {}, &MeasuredStart::seconds);
   return starts[kStarts / 2];
 }
 
@@ -52,7 +52,7 @@ Start measure_start(const Options& o, const std::string& model, const Path& log)
 struct Row {
   std::string model;
   ModelSize size{0, 0};
-  Start start;
+  MeasuredStart start;
   double short_seconds = 0, long_seconds = 0, rows_per_second = 0;
   Judgement judged;
 };
@@ -110,7 +110,7 @@ std::string json_line(const Row& row, const Row& first, bool judged) {
   return line.end_object().take() + "\n";
 }
 
-void run(const Options& o) {
+void run_compare(const CompareArguments& o) {
   CLOZE_CHECK(o.runs >= 1 && o.runs <= 1000, ErrorCode::kUsage, "--runs must be 1 to 1000, got {}", o.runs);
   o.threads.apply();
   const TemporaryFolder scratch;
@@ -170,7 +170,7 @@ void run(const Options& o) {
 }  // namespace
 
 std::function<void()> setup_compare(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CompareArguments>();
   app.add_option("models", options->models, "model directories; the first is what the others are held against")
       ->required();
   app.add_option("--data", options->data, "labelled rows to judge all models on");
@@ -179,7 +179,7 @@ std::function<void()> setup_compare(CLI::App& app) {
       ->capture_default_str();
   options->table.add(app, TableFlags::Labels::kOffer, "refuse");
   options->threads.add(app);
-  return [options] { run(*options); };
+  return [options] { run_compare(*options); };
 }
 
 }  // namespace cloze::cli

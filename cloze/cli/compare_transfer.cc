@@ -13,7 +13,7 @@
 namespace cloze::cli {
 namespace {
 
-struct Options {
+struct CompareTransferArguments {
   std::string task = "text-classification", model, train, dev, test, output, html, budget, precision = "fp32";
   std::vector<std::string> ways;
   int64_t max_length = 0, epochs = 4, batch_size = 16, seed = 42;
@@ -29,7 +29,7 @@ double default_rate(int64_t hidden) {
   return std::min(3e-4, 5e-5 * 768 / static_cast<double>(hidden));
 }
 
-std::vector<std::string> common_options(const Options& o) {
+std::vector<std::string> common_options(const CompareTransferArguments& o) {
   std::vector<std::string> options = {"--task",       o.task,
                                       "--model",      o.model,
                                       "--train",      o.train,
@@ -46,12 +46,12 @@ std::vector<std::string> common_options(const Options& o) {
 }
 
 /// Few rows want more passes: at least 150 steps.
-int64_t steps_of(const Options& o, int64_t rows) {
+int64_t steps_of(const CompareTransferArguments& o, int64_t rows) {
   const int64_t batches = (rows + o.batch_size - 1) / o.batch_size;
   return std::max<int64_t>(150, batches * o.epochs);
 }
 
-void check(const Options& o) {
+void check_compare_transfer(const CompareTransferArguments& o) {
   CLOZE_CHECK(o.task == "text-classification", ErrorCode::kUsage, "ways are compared for text-classification, not {}",
               o.task);
   parse_training_precision(o.precision);
@@ -63,7 +63,7 @@ void check(const Options& o) {
 }
 
 /// The rows that all ways are measured on.
-Examples measured_rows(const Options& o) {
+Examples measured_rows(const CompareTransferArguments& o) {
   ExampleOptions examples = o.table.resolve();
   examples.columns.label_need = Need::kRequired;
   const Examples rows = read_all(o.test.empty() ? o.dev : o.test, examples);
@@ -76,8 +76,8 @@ double share_of(double budget, double spent, int64_t left) {
   return budget == 0 ? 0 : std::max(1.0, (budget - spent) / static_cast<double>(std::max<int64_t>(left, 1)));
 }
 
-void run(const Options& o) {
-  check(o);
+void run_compare_transfer(const CompareTransferArguments& o) {
+  check_compare_transfer(o);
   o.threads.apply();
   const double budget = o.budget.empty() ? 0 : parse_duration(o.budget);
   const std::vector<TransferWay> ways = pick_ways(o.ways);
@@ -133,7 +133,7 @@ void run(const Options& o) {
 }  // namespace
 
 std::function<void()> setup_compare_transfer(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CompareTransferArguments>();
   app.add_option("--model", options->model, "pretrained model directory")->required();
   app.add_option("--train", options->train, "labelled rows to learn from")->required();
   app.add_option("--dev", options->dev, "labelled rows to choose the best weights and poolings by")->required();
@@ -162,7 +162,7 @@ std::function<void()> setup_compare_transfer(CLI::App& app) {
   app.add_option("--html", options->html, "where the report goes; default: OUTPUT/report.html");
   options->table.add(app, TableFlags::Labels::kOffer, "refuse");
   options->threads.add(app);
-  return [options] { run(*options); };
+  return [options] { run_compare_transfer(*options); };
 }
 
 }  // namespace cloze::cli

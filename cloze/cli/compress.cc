@@ -16,12 +16,12 @@
 namespace cloze::cli {
 namespace {
 
-struct Options : PruneFlags {
+struct CompressArguments : PruneFlags {
   FrontGoal goal;
   int64_t steps = 3;
   bool no_int8 = false;
 
-  Options() {
+  CompressArguments() {
     rounds = 2;
     recover_epochs = 1;
     latency.batch = 32;
@@ -29,7 +29,7 @@ struct Options : PruneFlags {
   }
 };
 
-void check(const Options& o) {
+void check_compress(const CompressArguments& o) {
   CLOZE_CHECK(std::isfinite(o.goal.speedup) && o.goal.speedup > 1 && o.goal.speedup <= 1000, ErrorCode::kUsage,
               "--speedup must be above 1, got {}", o.goal.speedup);
   CLOZE_CHECK(o.goal.max_drop >= 0 && o.goal.max_drop <= 100, ErrorCode::kUsage,
@@ -41,7 +41,7 @@ void check(const Options& o) {
 /// The tries, one after another; each is measured at once, and all against the clock together at the end.
 class Search {
  public:
-  Search(const Options& o, Path folder) : o_(o), folder_(std::move(folder)) {}
+  Search(const CompressArguments& o, Path folder) : o_(o), folder_(std::move(folder)) {}
 
   std::vector<Candidate> go() {
     add("whole", o_.model);
@@ -144,13 +144,13 @@ class Search {
   /// Steps beyond those asked for, as many times: 8 bits bring less to narrow layers.
   static constexpr int64_t kMostSteps = 3;
   static constexpr int64_t kRuns = 9;
-  const Options& o_;
+  const CompressArguments& o_;
   const Path folder_;
   std::vector<Candidate> all_;
 };
 
-void run(const Options& o) {
-  check(o);
+void run_compress(const CompressArguments& o) {
+  check_compress(o);
   o.threads.apply();
   catch_interrupts(alone());
   const BertConfig config = load_config(ModelFiles::open(o.model));
@@ -175,7 +175,7 @@ void run(const Options& o) {
 }  // namespace
 
 std::function<void()> setup_compress(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CompressArguments>();
   options->add(app);
   for (const char* name : {"--data", "--dev"}) app.get_option(name)->required();
   app.add_option("--speedup", options->goal.speedup, "how many times as fast on this machine")->capture_default_str();
@@ -184,7 +184,7 @@ std::function<void()> setup_compress(CLI::App& app) {
   app.add_option("--steps", options->steps, "models tried on the way, each pruned from the one before")
       ->capture_default_str();
   app.add_flag("--no-int8", options->no_int8, "no weights in 8 bits");
-  return [options] { run(*options); };
+  return [options] { run_compress(*options); };
 }
 
 }  // namespace cloze::cli

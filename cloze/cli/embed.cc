@@ -13,7 +13,7 @@
 namespace cloze::cli {
 namespace {
 
-struct Options {
+struct EmbedArguments {
   std::string model, input = "-", output = "-", pooling = "mean", unit = "text", word_vector = "mean";
   std::string whitening, save_whitening;
   bool normalize = false, whiten = false, attention = false;
@@ -29,7 +29,7 @@ bool is_npy(const std::string& path) {
   return path.ends_with(".npy");
 }
 
-void check(const Options& o) {
+void check_embed(const EmbedArguments& o) {
   CLOZE_CHECK(!o.whiten || o.whitening.empty(), ErrorCode::kUsage,
               "--whiten fits a whitening on these rows, --whitening takes a fitted one: one of them");
   CLOZE_CHECK(o.whiten || (o.save_whitening.empty() && o.whiten_width == 0), ErrorCode::kUsage,
@@ -48,7 +48,7 @@ void check(const Options& o) {
 /// Where rows go: stdout, a file of JSON lines, or a matrix with the lines of tokens or words beside it.
 class Sink {
  public:
-  Sink(const Options& options, Unit unit) : path_(options.output) {
+  Sink(const EmbedArguments& options, Unit unit) : path_(options.output) {
     if (path_ == "-") return;
     if (!is_npy(path_)) {
       lines_.emplace(path_);
@@ -112,8 +112,8 @@ EmbeddedRows joined(std::vector<EmbeddedRows> parts, int64_t width) {
   return all;
 }
 
-void run(const Options& options) {
-  check(options);
+void run_embed(const EmbedArguments& options) {
+  check_embed(options);
   options.threads.apply();
   ProfilePhase phase("load");
   EmbeddingOptions wanted;
@@ -170,7 +170,7 @@ void run(const Options& options) {
 }  // namespace
 
 std::function<void()> setup_embed(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EmbedArguments>();
   app.add_option("--model", options->model, "model directory")->required();
   app.add_option("--input", options->input, "file of rows; - is stdin")->capture_default_str();
   app.add_option("--output", options->output, "F.npy (a matrix), F.jsonl, or - for JSON lines on stdout")
@@ -194,7 +194,7 @@ std::function<void()> setup_embed(CLI::App& app) {
   options->table.add(app, TableFlags::Labels::kNone, "replace");
   options->threads.add(app);
   options->profile.add(app);
-  return [options] { options->profile.run([&] { run(*options); }); };
+  return [options] { options->profile.run([&] { run_embed(*options); }); };
 }
 
 }  // namespace cloze::cli

@@ -8,7 +8,7 @@
 namespace cloze::cli {
 namespace {
 
-struct Options {
+struct EnsembleArguments {
   std::vector<std::string> models;
   std::vector<double> weights;
   std::string output, method = "average", train, dev;
@@ -19,7 +19,7 @@ struct Options {
   ThreadsOption threads;
 };
 
-void check(const Options& o) {
+void check_ensemble(const EnsembleArguments& o) {
   const std::vector<std::string> methods = {"average", "stacking"};
   CLOZE_CHECK(std::ranges::find(methods, o.method) != methods.end(), ErrorCode::kUsage,
               "--method must be average or stacking, got \"{}\"{}", o.method, did_you_mean(o.method, methods));
@@ -32,7 +32,7 @@ void check(const Options& o) {
               "--output {} is not empty; choose another folder", o.output);
 }
 
-Examples labelled(const Options& o, const Predictor& predictor, const std::string& file) {
+Examples labelled(const EnsembleArguments& o, const Predictor& predictor, const std::string& file) {
   ExampleOptions options = o.table.resolve();
   require_columns(predictor.evaluation_columns(), options);
   Examples rows = read_all(file, options);
@@ -46,8 +46,8 @@ std::string measured(const std::string& name, const Evaluation& found) {
                      metric_value(found.metrics, "loss"));
 }
 
-void run(const Options& o) {
-  check(o);
+void run_ensemble(const EnsembleArguments& o) {
+  check_ensemble(o);
   o.threads.apply();
   Ensemble ensemble({o.models.begin(), o.models.end()}, {o.lengths.lengths, o.precision.resolve(), {}});
   if (!o.weights.empty()) ensemble.set_weights(o.weights);
@@ -72,7 +72,7 @@ void run(const Options& o) {
 }  // namespace
 
 std::function<void()> setup_ensemble(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EnsembleArguments>();
   app.add_option("--models", options->models, "trained text classifiers with the same labels, two or more")->required();
   app.add_option("--output", options->output, "folder for the ensemble, which holds copies of them")->required();
   app.add_option("--method", options->method, "average, or stacking: a classifier on their log probabilities")
@@ -85,7 +85,7 @@ std::function<void()> setup_ensemble(CLI::App& app) {
   options->precision.add(app);
   options->table.add(app, TableFlags::Labels::kOffer, "refuse");
   options->threads.add(app);
-  return [options] { run(*options); };
+  return [options] { run_ensemble(*options); };
 }
 
 }  // namespace cloze::cli

@@ -8,7 +8,7 @@
 namespace cloze::cli {
 namespace {
 
-struct Options {
+struct EvaluateArguments {
   std::string model, task, data;
   LengthFlags lengths;
   PrecisionFlag precision;
@@ -17,7 +17,7 @@ struct Options {
   ProfileFlag profile;
 };
 
-void run(const Options& options) {
+void run_evaluate(const EvaluateArguments& options) {
   options.threads.apply();
   ProfilePhase phase("load");
   const Precision precision = options.precision.resolve();
@@ -46,7 +46,7 @@ void run(const Options& options) {
 }  // namespace
 
 std::function<void()> setup_evaluate(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EvaluateArguments>();
   app.add_option("--model", options->model, "model directory")->required();
   app.add_option("--data", options->data, "labelled file (fill-mask: of texts); - is stdin")->required();
   app.add_option("--task", options->task, "task; default: what the model was trained for");
@@ -55,7 +55,7 @@ std::function<void()> setup_evaluate(CLI::App& app) {
   options->table.add(app, TableFlags::Labels::kOffer, "refuse");
   options->threads.add(app);
   options->profile.add(app);
-  return [options] { options->profile.run([&] { run(*options); }); };
+  return [options] { options->profile.run([&] { run_evaluate(*options); }); };
 }
 
 }  // namespace cloze::cli

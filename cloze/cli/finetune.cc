@@ -19,7 +19,7 @@
 namespace cloze::cli {
 namespace {
 
-struct Options {
+struct FinetuneArguments {
   Source source;
   TrainOptions train;
   TableFlags table;
@@ -31,7 +31,7 @@ struct Options {
   int64_t seeds = 1;
 };
 
-Json run_record(const Options& options) {
+Json finetune_record(const FinetuneArguments& options) {
   Json run = Json::object();
   run["cloze"] = CLOZE_VERSION;
   for (const Json& part :
@@ -46,7 +46,7 @@ Json run_record(const Options& options) {
   return run;
 }
 
-std::unique_ptr<TrainingTask> make_task(const Options& options, int64_t seed) {
+std::unique_ptr<TrainingTask> make_task(const FinetuneArguments& options, int64_t seed) {
   const ProfilePhase phase("load");
   TrainingSource source = resolve(options.source, options.table, seed);
   std::optional<TemporaryFolder> start;
@@ -60,15 +60,15 @@ std::unique_ptr<TrainingTask> make_task(const Options& options, int64_t seed) {
   return find_training_task(options.source.task).train(source);
 }
 
-TrainResult run_one(const Options& options, int64_t seed, const Path& output, Watcher& watcher,
+TrainResult run_one(const FinetuneArguments& options, int64_t seed, const Path& output, Watcher& watcher,
                     Communicator& communicator) {
-  Options own = options;
+  FinetuneArguments own = options;
   own.train.seed = seed;
-  return run_training([&] { return make_task(options, seed); }, own.train, run_record(own), options.flags, output,
+  return run_training([&] { return make_task(options, seed); }, own.train, finetune_record(own), options.flags, output,
                       watcher, communicator);
 }
 
-void run_seeds(const Options& options, Communicator& communicator) {
+void run_seeds(const FinetuneArguments& options, Communicator& communicator) {
   Watcher watcher;
   const auto run_seed = [&](int64_t seed, const Path& folder) {
     say(fmt::format("\n== seed {} ({} of {})", seed, seed - options.train.seed + 1, options.seeds));
@@ -84,12 +84,12 @@ void run_seeds(const Options& options, Communicator& communicator) {
                   options.flags.output, (Path(options.flags.output) / kSeedsFile).string()));
 }
 
-void fit_on_frozen(const Options& options, Communicator& communicator) {
+void fit_on_frozen(const FinetuneArguments& options, Communicator& communicator) {
   CLOZE_CHECK(communicator.size() == 1, ErrorCode::kUsage, "--encoder frozen runs in one process");
   CLOZE_CHECK(options.source.task == "text-classification", ErrorCode::kUsage,
               "--encoder frozen is for --task text-classification, not {}", options.source.task);
   const TrainingSource source = resolve(options.source, options.table, options.train.seed);
-  Json record = run_record(options);
+  Json record = finetune_record(options);
   const Json unused = fields_to_json(TrainOptions()), used = fields_to_json(options.frozen.options);
   for (const auto& [name, value] : unused.items())
     if (name != "seed") record.erase(name);
@@ -99,7 +99,7 @@ void fit_on_frozen(const Options& options, Communicator& communicator) {
 }
 
 /// The options as they are once the model is adapted: with what came of it as the model to start from.
-Options adapted(const Options& options, bool frozen, Communicator& communicator) {
+FinetuneArguments adapted(const FinetuneArguments& options, bool frozen, Communicator& communicator) {
   CLOZE_CHECK(!options.source.model.empty(), ErrorCode::kUsage,
               "--adapt goes on with a pretrained model: give --model");
   if (communicator.rank() == 0) check_output(options.flags.output, options.flags.start());
@@ -108,7 +108,7 @@ Options adapted(const Options& options, bool frozen, Communicator& communicator)
     (void)resolve(options.source, options.table, options.train.seed);
   else
     (void)make_task(options, options.train.seed);
-  Options own = options;
+  FinetuneArguments own = options;
   Watcher watcher;
   own.source.model = adapt_model(options.adapt, options.source.model, options.table, options.train, options.flags,
                                  watcher, communicator)
@@ -116,7 +116,7 @@ Options adapted(const Options& options, bool frozen, Communicator& communicator)
   return own;
 }
 
-void run(const Options& given, const CLI::App& app, Communicator& communicator) {
+void run_finetune(const FinetuneArguments& given, const CLI::App& app, Communicator& communicator) {
   given.flags.check();
   given.threads.apply(communicator);
   const bool frozen = given.frozen.frozen(app);
@@ -127,12 +127,12 @@ void run(const Options& given, const CLI::App& app, Communicator& communicator) 
   given.adapt.check(app);
   catch_interrupts(communicator);
   const bool adapts = given.adapt.asked() && !given.flags.dry_run;
-  const Options options = adapts ? adapted(given, frozen, communicator) : given;
+  const FinetuneArguments options = adapts ? adapted(given, frozen, communicator) : given;
   if (frozen) return fit_on_frozen(options, communicator);
   if (options.flags.dry_run) {
     constexpr int64_t kRows = 3;
     if (communicator.rank() == 0)
-      rehearse([&] { return make_task(options, options.train.seed); }, options.train, run_record(options), kRows);
+      rehearse([&] { return make_task(options, options.train.seed); }, options.train, finetune_record(options), kRows);
     return;
   }
   if (options.seeds != 1) return run_seeds(options, communicator);
@@ -153,8 +153,8 @@ void choose_student(Source& source) {
     source.keep_layers = std::max<int64_t>(1, load_config(ModelFiles::open(source.teacher)).num_hidden_layers / 2);
 }
 
-std::shared_ptr<Options> add_options(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+std::shared_ptr<FinetuneArguments> add_options(CLI::App& app) {
+  auto options = std::make_shared<FinetuneArguments>();
   FieldBinder binder(app);
   options->source.visit(binder);
   app.get_option("--train")->required();
@@ -171,9 +171,10 @@ std::shared_ptr<Options> add_options(CLI::App& app) {
   return options;
 }
 
-std::function<void()> in_job(const std::shared_ptr<Options>& options, const CLI::App& app) {
+std::function<void()> in_job(const std::shared_ptr<FinetuneArguments>& options, const CLI::App& app) {
   return [options, &app] {
-    run_in_job([&](Communicator& communicator) { options->profile.run([&] { run(*options, app, communicator); }); });
+    run_in_job(
+        [&](Communicator& communicator) { options->profile.run([&] { run_finetune(*options, app, communicator); }); });
   };
 }
 

@@ -10,7 +10,7 @@
 namespace cloze::cli {
 namespace {
 
-struct Options {
+struct InfoArguments {
   std::string model;
   bool json = false;
 };
@@ -86,7 +86,7 @@ std::string draw_layers(const BertConfig& config) {
   return text;
 }
 
-void run(const Options& options) {
+void run_info(const InfoArguments& options) {
   const Json facts = describe_model(options.model);
   if (options.json) return write_out(facts.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"), flush_out();
   std::string text;
@@ -105,10 +105,10 @@ void run(const Options& options) {
 }  // namespace
 
 std::function<void()> setup_info(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InfoArguments>();
   app.add_option("--model,model", options->model, "model directory")->required();
   app.add_flag("--json", options->json, "one JSON object instead of lines");
-  return [options] { run(*options); };
+  return [options] { run_info(*options); };
 }
 
 }  // namespace cloze::cli

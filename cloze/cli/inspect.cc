@@ -11,14 +11,14 @@ namespace {
 /// Tokens: what a page shows well, and what a browser bears.
 constexpr int64_t kUsual = 128, kMostTokens = 512;
 
-struct Options {
+struct InspectArguments {
   std::string model, text, html;
   std::optional<std::string> text_pair;
   int64_t max_length = 0;
   ThreadsOption threads;
 };
 
-void run(const Options& o) {
+void run_inspect(const InspectArguments& o) {
   o.threads.apply();
   CLOZE_CHECK(o.max_length <= kMostTokens, ErrorCode::kUsage, "--max-length must be at most {}, got {}", kMostTokens,
               o.max_length);
@@ -49,7 +49,7 @@ void run(const Options& o) {
 }  // namespace
 
 std::function<void()> setup_inspect(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InspectArguments>();
   app.add_option("--model", options->model, "model directory")->required();
   app.add_option("--text", options->text, "what the model reads")->required();
   app.add_option("--text-pair", options->text_pair, "a second text");
@@ -58,7 +58,7 @@ std::function<void()> setup_inspect(CLI::App& app) {
   app.add_option("--max-length", options->max_length, "tokens; what is longer is cut. 0: 128, or what the model takes")
       ->capture_default_str();
   options->threads.add(app);
-  return [options] { run(*options); };
+  return [options] { run_inspect(*options); };
 }
 
 }  // namespace cloze::cli

@@ -8,7 +8,7 @@
 namespace cloze::cli {
 namespace {
 
-struct Options {
+struct PredictArguments {
   std::string model, task, input = "-";
   LengthFlags lengths;
   PrecisionFlag precision;
@@ -18,7 +18,7 @@ struct Options {
   ProfileFlag profile;
 };
 
-void run(const Options& options) {
+void run_predict(const PredictArguments& options) {
   options.threads.apply();
   ProfilePhase phase("load");
   const Precision precision = options.precision.resolve();
@@ -40,7 +40,7 @@ void run(const Options& options) {
 }  // namespace
 
 std::function<void()> setup_predict(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PredictArguments>();
   app.add_option("--model", options->model, "model directory")->required();
   app.add_option("--task", options->task, "task; default: what the model was trained for");
   app.add_option("--input", options->input, "file of rows; - is stdin")->capture_default_str();
@@ -50,7 +50,7 @@ std::function<void()> setup_predict(CLI::App& app) {
   options->table.add(app, TableFlags::Labels::kNone, "replace");
   options->threads.add(app);
   options->profile.add(app);
-  return [options] { options->profile.run([&] { run(*options); }); };
+  return [options] { options->profile.run([&] { run_predict(*options); }); };
 }
 
 }  // namespace cloze::cli

@@ -19,7 +19,7 @@ namespace cloze::cli {
 namespace {
 
 /// What the run is about; the fields go into run.json, and a resumed run must have the same.
-struct Source {
+struct PretrainSource {
   std::string model, vocab;
   bool cased = false;
   ScratchModel scratch;
@@ -56,8 +56,8 @@ struct Source {
   }
 };
 
-struct Options {
-  Source source;
+struct PretrainArguments {
+  PretrainSource source;
   std::vector<std::string> corpora;
   std::vector<double> weights;
   std::string cache_dir;
@@ -75,8 +75,8 @@ bool is_one_of(const char* option, const std::string& value, const char* yes, co
 }
 
 /// What can be said before gigabytes of text are tokenized.
-void check(const Options& options) {
-  const Source& s = options.source;
+void check_pretrain(const PretrainArguments& options) {
+  const PretrainSource& s = options.source;
   CLOZE_CHECK(s.model.empty() != s.vocab.empty(), ErrorCode::kUsage, "{}",
               s.model.empty() ? "where to start from? Give --model DIR, or --vocab FILE for a model from random weights"
                               : "--model brings its own vocabulary: --vocab goes without it");
@@ -104,8 +104,8 @@ void check(const Options& options) {
   (void)s.teacher.resolve();
 }
 
-PretrainingOptions resolve(const Options& options, const Path& cache_dir) {
-  const Source& s = options.source;
+PretrainingOptions pretraining_options(const PretrainArguments& options, const Path& cache_dir) {
+  const PretrainSource& s = options.source;
   PretrainingOptions result;
   result.model = s.model;
   result.vocab = s.vocab;
@@ -132,7 +132,7 @@ PretrainingOptions resolve(const Options& options, const Path& cache_dir) {
   return result;
 }
 
-Json run_record(const Options& options) {
+Json pretrain_record(const PretrainArguments& options) {
   Json run = Json::object();
   run["cloze"] = CLOZE_VERSION;
   for (const Json& part : {fields_to_json(options.source), fields_to_json(options.train)})
@@ -162,7 +162,7 @@ class CacheWatcher {
   std::chrono::steady_clock::time_point said_ = std::chrono::steady_clock::now();
 };
 
-void run(const Options& options, Communicator& communicator) {
+void run_pretrain(const PretrainArguments& options, Communicator& communicator) {
   CLOZE_CHECK(options.show_batch >= 0, ErrorCode::kUsage, "--show-batch must not be negative, got {}",
               options.show_batch);
   const bool rehearsal = options.show_batch > 0 || options.flags.dry_run;
@@ -172,10 +172,10 @@ void run(const Options& options, Communicator& communicator) {
   options.threads.apply(communicator);
   options.train.check();
   check_passes(communicator, options.train);
-  check(options);
+  check_pretrain(options);
   catch_interrupts(communicator);
   const CacheFolder cache(options.cache_dir, options.flags.output, rehearsal);
-  PretrainingOptions resolved = resolve(options, cache.path());
+  PretrainingOptions resolved = pretraining_options(options, cache.path());
   // Counting takes a while, and in vain where the weights are replaced or none are needed.
   if (rehearsal || (options.flags.resume && std::filesystem::exists(Path(options.flags.output) / kResumeFile)))
     resolved.start = PretrainingOptions::Start::kLater;
@@ -190,12 +190,12 @@ void run(const Options& options, Communicator& communicator) {
   };
   constexpr int64_t kRows = 3;
   if (rehearsal) {
-    rehearse(make_task, options.train, run_record(options), options.show_batch > 0 ? options.show_batch : kRows);
+    rehearse(make_task, options.train, pretrain_record(options), options.show_batch > 0 ? options.show_batch : kRows);
     if (!cache.is_temporary()) say(fmt::format("but for the corpus's tokens, in {}", cache.path().string()));
     return;
   }
   Watcher watcher;
-  const TrainResult result = run_training(make_task, options.train, run_record(options), options.flags,
+  const TrainResult result = run_training(make_task, options.train, pretrain_record(options), options.flags,
                                           options.flags.output, watcher, communicator);
   say_result(result, options.train, options.flags, watcher,
              "none are held out to choose better ones by, see --heldout");
@@ -204,7 +204,7 @@ void run(const Options& options, Communicator& communicator) {
 }  // namespace
 
 std::function<void()> setup_pretrain(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PretrainArguments>();
   TrainOptions& train = options->train;
   train.epochs = 1;
   train.batch_size = 64;
@@ -224,7 +224,8 @@ std::function<void()> setup_pretrain(CLI::App& app) {
   options->threads.add(app);
   options->profile.add(app);
   return [options] {
-    run_in_job([&](Communicator& communicator) { options->profile.run([&] { run(*options, communicator); }); });
+    run_in_job(
+        [&](Communicator& communicator) { options->profile.run([&] { run_pretrain(*options, communicator); }); });
   };
 }
 

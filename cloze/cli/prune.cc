@@ -18,7 +18,7 @@
 namespace cloze::cli {
 namespace {
 
-struct Options : PruneFlags {
+struct PruneArguments : PruneFlags {
   std::string keep, target_latency, target_size;
   double target_speedup = 0, max_drop = -1, sparsity = 0;
   bool gradual = false;
@@ -28,7 +28,7 @@ struct Options : PruneFlags {
   }
 };
 
-void check(const Options& o) {
+void check_prune(const PruneArguments& o) {
   const auto goals = static_cast<int>(!o.keep.empty()) + static_cast<int>(o.target_speedup != 0) +
                      static_cast<int>(!o.target_latency.empty()) + static_cast<int>(!o.target_size.empty()) +
                      static_cast<int>(o.sparsity != 0);
@@ -68,7 +68,7 @@ double parse_quantity(const std::string& text, const char* option,
   fail(ErrorCode::kUsage, "{} takes a number above 0 with its unit ({}), got \"{}\"", option, known, text);
 }
 
-PruneGoal goal_of(const Options& o, const BertConfig& config, int64_t rounds) {
+PruneGoal goal_of(const PruneArguments& o, const BertConfig& config, int64_t rounds) {
   PruneGoal goal{PruneGoal::Of::kShares, o.keep.empty() ? KeepShares{} : parse_keep(o.keep), 1, rounds, o.latency};
   if (o.target_speedup != 0) {
     goal.of = PruneGoal::Of::kSeconds;
@@ -95,7 +95,7 @@ PruneGoal goal_of(const Options& o, const BertConfig& config, int64_t rounds) {
 }
 
 /// Whether a model of a round keeps within --max-drop of `whole`; says so.
-bool within(const Options& o, const Path& model, double whole) {
+bool within(const PruneArguments& o, const Path& model, double whole) {
   const auto& [name, value] = judge(model, "", o.dev, o.table.resolve()).headline();
   const bool fits = 100 * (whole - value) <= o.max_drop + 1e-9;
   say(fmt::format("{} {:.4f} -> {:.4f}{}", name, whole, value,
@@ -104,7 +104,7 @@ bool within(const Options& o, const Path& model, double whole) {
 }
 
 /// The same model with zeros, in rounds where it is trained again between them.
-Path sparsify(const Options& o, const BertConfig& config, const Path& folder) {
+Path sparsify(const PruneArguments& o, const BertConfig& config, const Path& folder) {
   const bool moves = o.importance == "movement";
   if (o.recover_epochs > 0 || moves) check_data(o, config);
   if (o.recover_epochs == 0)
@@ -131,7 +131,7 @@ Path sparsify(const Options& o, const BertConfig& config, const Path& folder) {
 }
 
 /// Takes heads and neurons out; gives the folder of what came of it, in `folder` or the model's own.
-Path prune(const Options& o, const BertConfig& config, const Path& folder) {
+Path prune(const PruneArguments& o, const BertConfig& config, const Path& folder) {
   if (o.sparsity != 0) return sparsify(o, config, folder);
   const bool reads = o.criterion() != Criterion::kMagnitude;
   if (reads) check_data(o, config);
@@ -160,7 +160,7 @@ Path prune(const Options& o, const BertConfig& config, const Path& folder) {
   return folder / "trained";
 }
 
-void say_metrics(const Options& o, const Path& folder, const char* name, JsonLine& line) {
+void say_metrics(const PruneArguments& o, const Path& folder, const char* name, JsonLine& line) {
   const Judgement found = judge(folder, "", o.dev, o.table.resolve());
   std::string shown;
   line.key(name).begin_object();
@@ -171,8 +171,8 @@ void say_metrics(const Options& o, const Path& folder, const char* name, JsonLin
   say(fmt::format("{:<7}{}", name, shown));
 }
 
-void run(const Options& o) {
-  check(o);
+void run_prune(const PruneArguments& o) {
+  check_prune(o);
   o.threads.apply();
   catch_interrupts(alone());
   const BertConfig config = load_config(ModelFiles::open(o.model));
@@ -223,7 +223,7 @@ void run(const Options& o) {
 }  // namespace
 
 std::function<void()> setup_prune(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PruneArguments>();
   options->add(app);
   app.add_option("--keep", options->keep, "shares that stay: heads=0.5,ffn=0.4,layers=0.5,hidden=0.75, any of them");
   app.add_option("--target-speedup", options->target_speedup,
@@ -239,7 +239,7 @@ std::function<void()> setup_prune(CLI::App& app) {
   app.add_option("--max-drop", options->max_drop,
                  "stop at the last round that loses at most so many points of 100 on --dev; with --recover each round "
                  "is trained again first");
-  return [options] { run(*options); };
+  return [options] { run_prune(*options); };
 }
 
 }  // namespace cloze::cli

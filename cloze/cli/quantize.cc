@@ -18,7 +18,7 @@
 namespace cloze::cli {
 namespace {
 
-struct Options {
+struct QuantizeArguments {
   std::string model, output, weights = "int8", rest, dev, task, calibrate;
   std::vector<std::string> skip;
   int64_t calibration_rows = 512;
@@ -38,11 +38,11 @@ std::optional<DType> parse_float(const std::string& name, const char* option) {
 }
 
 /// Of what is not in 8 bits.
-std::optional<DType> float_type(const Options& o) {
+std::optional<DType> float_type(const QuantizeArguments& o) {
   return o.weights == "int8" ? parse_float(o.rest, "--rest") : parse_float(o.weights, "--weights");
 }
 
-void check(const Options& o) {
+void check_quantize(const QuantizeArguments& o) {
   CLOZE_CHECK(
       o.weights == "int8" || (o.skip.empty() && o.rest.empty() && !o.scan && o.max_drop < 0 && o.calibrate.empty()),
       ErrorCode::kUsage, "--skip, --rest, --scan, --max-drop and --calibrate are for --weights int8");
@@ -57,7 +57,7 @@ void check(const Options& o) {
 }
 
 /// The ranges of --calibrate; nothing without it.
-std::map<std::string, InputRange> calibrated(const Options& o) {
+std::map<std::string, InputRange> calibrated(const QuantizeArguments& o) {
   if (o.calibrate.empty()) return {};
   ExampleOptions table = o.table.resolve();
   table.columns.label_need = Need::kIgnored;
@@ -83,8 +83,9 @@ void say_scan(const std::vector<Sensitivity>& scanned, const std::string& metric
 }
 
 /// The parts that become 8 bits. `scratch` holds models while they are judged.
-std::vector<std::string> choose_parts(const Options& o, const Judgement& whole, std::vector<std::string> parts,
-                                      const std::map<std::string, InputRange>& inputs, const Path& scratch) {
+std::vector<std::string> choose_parts(const QuantizeArguments& o, const Judgement& whole,
+                                      std::vector<std::string> parts, const std::map<std::string, InputRange>& inputs,
+                                      const Path& scratch) {
   if (!o.scan && o.max_drop < 0) return parts;
   const JudgeParts judge_parts = [&](const std::vector<std::string>& int8) {
     if (interrupted()) fail(ErrorCode::kInterrupted, "stopped; nothing was written");
@@ -112,8 +113,8 @@ std::vector<std::string> choose_parts(const Options& o, const Judgement& whole, 
   return kept;
 }
 
-void run(const Options& o) {
-  check(o);
+void run_quantize(const QuantizeArguments& o) {
+  check_quantize(o);
   o.threads.apply();
   catch_interrupts(alone());
   const BertConfig config = load_config(ModelFiles::open(o.model));
@@ -166,7 +167,7 @@ void run(const Options& o) {
 }  // namespace
 
 std::function<void()> setup_quantize(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<QuantizeArguments>();
   app.add_option("--model", options->model, "model directory")->required();
   app.add_option("--output", options->output, "new model directory")->required();
   app.add_option("--weights", options->weights,
@@ -188,7 +189,7 @@ std::function<void()> setup_quantize(CLI::App& app) {
                  "leave the most fragile parts floats until so many points of 100 are lost on --dev at most");
   options->table.add(app, TableFlags::Labels::kOffer, "refuse");
   options->threads.add(app);
-  return [options] { run(*options); };
+  return [options] { run_quantize(*options); };
 }
 
 }  // namespace cloze::cli

@@ -10,7 +10,7 @@
 namespace cloze::cli {
 namespace {
 
-struct Options {
+struct TokenizeArguments {
   std::string model, input = "-";
   std::optional<std::string> text;
   bool explain = false;
@@ -22,7 +22,7 @@ void write_ready(JsonLine& line) {
   if (line.text().size() >= kReadyBytes) write_out(line.take());
 }
 
-void write_json(const Tokenizer& tokenizer, const Encoding& encoding) {
+void write_encoding(const Tokenizer& tokenizer, const Encoding& encoding) {
   JsonLine line;
   line.begin_object().key("ids").begin_array();
   for (const int32_t id : encoding.ids) write_ready(line.value(id));
@@ -34,14 +34,14 @@ void write_json(const Tokenizer& tokenizer, const Encoding& encoding) {
   write_out(line.end_array().end_object().take() + "\n");
 }
 
-void run(const Options& options) {
+void run_tokenize(const TokenizeArguments& options) {
   const Tokenizer tokenizer = Tokenizer::load(options.model);
   int64_t replaced = 0;
   const auto show = [&](std::string_view text) {
     if (options.explain) return write_out(explain_tokenization(tokenizer, text));
     const Encoding encoding = tokenizer.encode(text);
     replaced += encoding.counts.replaced_sequences;
-    write_json(tokenizer, encoding);
+    write_encoding(tokenizer, encoding);
   };
   if (options.text) {
     show(*options.text);
@@ -59,12 +59,12 @@ void run(const Options& options) {
 }  // namespace
 
 std::function<void()> setup_tokenize(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TokenizeArguments>();
   app.add_option("--model", options->model, "model directory; only its tokenizer's files are needed")->required();
   app.add_option("--input", options->input, "a text a line; - is stdin")->capture_default_str();
   app.add_option("--text", options->text, "one text instead of a file");
   app.add_flag("--explain", options->explain, "show each step in words instead of JSON");
-  return [options] { run(*options); };
+  return [options] { run_tokenize(*options); };
 }
 
 }  // namespace cloze::cli

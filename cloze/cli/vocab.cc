@@ -6,7 +6,7 @@
 namespace cloze::cli {
 namespace {
 
-constexpr Command kCommands[] = {
+constexpr Command kVocabCommands[] = {
     {"train", "a WordPiece vocabulary from texts", setup_vocab_train},
     {"report", "how well a vocabulary writes a text", setup_vocab_report},
     {"extend", "add words to a model's vocabulary", setup_vocab_extend},
@@ -41,7 +41,7 @@ CorpusCounts count_corpus(const std::vector<std::string>& files, WordCountOption
 std::function<void()> setup_vocab(CLI::App& app) {
   app.require_subcommand(1);
   std::vector<std::pair<const CLI::App*, std::function<void()>>> work;
-  for (const Command& command : kCommands) {
+  for (const Command& command : kVocabCommands) {
     CLI::App* sub = app.add_subcommand(command.name, command.summary);
     work.emplace_back(sub, command.setup(*sub));
   }

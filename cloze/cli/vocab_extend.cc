@@ -14,21 +14,21 @@
 namespace cloze::cli {
 namespace {
 
-struct Options {
+struct VocabExtendArguments {
   std::string model, words, output;
   std::vector<std::string> corpus;
   int64_t count = 0;
   ThreadsOption threads;
 };
 
-void check(const Options& options) {
+void check_vocab_extend(const VocabExtendArguments& options) {
   CLOZE_CHECK(options.words.empty() != options.corpus.empty(), ErrorCode::kUsage,
               "give either --words FILE or --corpus FILE... with --count N");
   CLOZE_CHECK(options.corpus.empty() == (options.count == 0), ErrorCode::kUsage,
               "--corpus and --count belong together: the N most frequent words that the tokenizer splits");
 }
 
-NewWords find_words(const Options& options, const Tokenizer& tokenizer) {
+NewWords find_words(const VocabExtendArguments& options, const Tokenizer& tokenizer) {
   if (!options.words.empty()) return read_new_words(tokenizer, options.words);
   WordCountOptions counting;
   counting.normalizer = tokenizer.options().normalizer;
@@ -36,7 +36,7 @@ NewWords find_words(const Options& options, const Tokenizer& tokenizer) {
   return frequent_split_words(tokenizer, count_corpus(options.corpus, counting), options.count);
 }
 
-GrownModel write_model(const Options& options, const Tokenizer& tokenizer, const NewWords& words) {
+GrownModel write_model(const VocabExtendArguments& options, const Tokenizer& tokenizer, const NewWords& words) {
   const Tokenizer extended = extend_tokenizer(tokenizer, words.words);
   RowGrowth growth;
   growth.first_row = tokenizer.vocabulary().size();
@@ -51,9 +51,9 @@ GrownModel write_model(const Options& options, const Tokenizer& tokenizer, const
   return grown;
 }
 
-void run(const Options& options) {
+void run_vocab_extend(const VocabExtendArguments& options) {
   options.threads.apply();
-  check(options);
+  check_vocab_extend(options);
   const ModelFiles files = ModelFiles::open(options.model);
   CLOZE_CHECK(files.has(ModelFiles::kVocab) || files.has(ModelFiles::kTokenizer), ErrorCode::kNotFound,
               "{} has no vocabulary: expected vocab.txt or tokenizer.json", options.model);
@@ -88,14 +88,14 @@ void run(const Options& options) {
 }  // namespace
 
 std::function<void()> setup_vocab_extend(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<VocabExtendArguments>();
   app.add_option("--model", options->model, "model directory")->required();
   app.add_option("--words", options->words, "the words to add, one a line; - is stdin");
   app.add_option("--corpus", options->corpus, "text files: their most frequent words that the tokenizer splits");
   app.add_option("--count", options->count, "with --corpus: how many words to add");
   app.add_option("--output", options->output, "new model directory")->required();
   options->threads.add(app);
-  return [options] { run(*options); };
+  return [options] { run_vocab_extend(*options); };
 }
 
 }  // namespace cloze::cli

@@ -8,14 +8,14 @@
 namespace cloze::cli {
 namespace {
 
-struct Options {
+struct VocabReportArguments {
   std::string vocab;
   std::vector<std::string> input;
   bool cased = false;
   ThreadsOption threads;
 };
 
-Tokenizer load(const Options& options) {
+Tokenizer load(const VocabReportArguments& options) {
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(options.vocab, ignored)) {
     CLOZE_CHECK(!options.cased, ErrorCode::kUsage,
@@ -57,7 +57,7 @@ void put_part(JsonLine& line, const char* name, const CoverageCounts& part) {
   line.member("pieces_per_character", part.pieces_per_character()).end_object();
 }
 
-void write_json(const Options& options, const CorpusCounts& counts, const VocabularyReport& report) {
+void write_report(const VocabReportArguments& options, const CorpusCounts& counts, const VocabularyReport& report) {
   JsonLine line;
   line.begin_object().member("vocab", options.vocab).member("bytes", counts.bytes).member("lines", counts.lines);
   put_part(line, "all", report.all);
@@ -74,7 +74,7 @@ void write_json(const Options& options, const CorpusCounts& counts, const Vocabu
   flush_out();
 }
 
-void run(const Options& options) {
+void run_vocab_report(const VocabReportArguments& options) {
   options.threads.apply();
   const Tokenizer tokenizer = load(options);
   WordCountOptions counting;
@@ -83,18 +83,18 @@ void run(const Options& options) {
   const CorpusCounts counts = count_corpus(options.input, counting);
   const VocabularyReport report = report_vocabulary(tokenizer, counts);
   say(table(report));
-  write_json(options, counts, report);
+  write_report(options, counts, report);
 }
 
 }  // namespace
 
 std::function<void()> setup_vocab_report(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<VocabReportArguments>();
   app.add_option("--vocab", options->vocab, "vocab.txt, or a folder with a tokenizer's files")->required();
   app.add_option("--input", options->input, "text files, plain or .gz; - is stdin")->required();
   app.add_flag("--cased", options->cased, "of a vocab.txt: keep capital letters and accents");
   options->threads.add(app);
-  return [options] { run(*options); };
+  return [options] { run_vocab_report(*options); };
 }
 
 }  // namespace cloze::cli

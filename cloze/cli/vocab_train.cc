@@ -12,7 +12,7 @@
 namespace cloze::cli {
 namespace {
 
-struct Options {
+struct VocabTrainArguments {
   std::vector<std::string> corpus;
   std::string output;
   WordPieceTrainerOptions trainer;
@@ -34,7 +34,7 @@ void check_output(const Path& output) {
                 output.string(), name);
 }
 
-TrainedVocabulary train(const Options& options, const CorpusCounts& counts) {
+TrainedVocabulary train(const VocabTrainArguments& options, const CorpusCounts& counts) {
   Progress progress;
   WordPieceTrainerOptions trainer = options.trainer;
   trainer.progress = [&](int64_t done, int64_t size) { progress.update(done, size, "entries"); };
@@ -49,7 +49,7 @@ TrainedVocabulary train(const Options& options, const CorpusCounts& counts) {
   return result;
 }
 
-void save(const Options& options, const TrainedVocabulary& trained) {
+void save(const VocabTrainArguments& options, const TrainedVocabulary& trained) {
   Vocabulary vocabulary(trained.pieces);
   if (is_single_file(options.output)) return vocabulary.save(options.output);
   TokenizerOptions tokenizer;
@@ -61,7 +61,7 @@ void save(const Options& options, const TrainedVocabulary& trained) {
   folder.commit();
 }
 
-void run(const Options& options) {
+void run_vocab_train(const VocabTrainArguments& options) {
   options.threads.apply();
   check_output(options.output);
   const auto begin = std::chrono::steady_clock::now();
@@ -94,7 +94,7 @@ void run(const Options& options) {
 }  // namespace
 
 std::function<void()> setup_vocab_train(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<VocabTrainArguments>();
   app.add_option("--corpus", options->corpus, "text files, plain or .gz; - is stdin")->required();
   app.add_option("--output", options->output,
                  "folder for vocab.txt and the tokenizer's files, or a name ending in .txt")
@@ -110,7 +110,7 @@ std::function<void()> setup_vocab_train(CLI::App& app) {
       ->capture_default_str();
   app.add_flag("--cased", options->cased, "keep capital letters and accents");
   options->threads.add(app);
-  return [options] { run(*options); };
+  return [options] { run_vocab_train(*options); };
 }
 
 }  // namespace cloze::cli
