@@ -6,7 +6,7 @@
 namespace cloze {
 namespace {
 
-double gain_of(const Judgement& whole, const Judgement& now) {
+double metric_gain(const Judgement& whole, const Judgement& now) {
   return 100 * (now.headline().second - whole.headline().second);
 }
 
@@ -17,7 +17,7 @@ std::vector<Sensitivity> scan_parts(const Judgement& whole, const std::vector<st
   std::vector<Sensitivity> scanned;
   for (const std::string& part : parts) {
     const Judgement now = judge_parts({part});
-    scanned.push_back({part, now.loss() - whole.loss(), gain_of(whole, now)});
+    scanned.push_back({part, now.loss() - whole.loss(), metric_gain(whole, now)});
     progress(std::ssize(scanned));
   }
   // By the loss, which is smoother than the metric; by the metric where there is no loss.
@@ -31,7 +31,7 @@ std::vector<std::string> parts_within(const Judgement& whole, const std::vector<
   std::vector<std::string> parts;
   for (const Sensitivity& s : scanned) parts.push_back(s.part);
   constexpr double kRounding = 1e-9;
-  while (!parts.empty() && gain_of(whole, judge_parts(parts)) < -max_drop - kRounding) parts.erase(parts.begin());
+  while (!parts.empty() && metric_gain(whole, judge_parts(parts)) < -max_drop - kRounding) parts.erase(parts.begin());
   return parts;
 }
 

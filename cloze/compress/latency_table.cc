@@ -12,11 +12,11 @@
 namespace cloze {
 namespace {
 
-constexpr int64_t kRuns = 7;
+constexpr int64_t kTableRuns = 7;
 constexpr double kLeastSeconds = 4;  ///< of timing, so that small models are run more often
 constexpr int64_t kMostSteps = 24;
 
-double seconds_of(const std::function<void()>& work) {
+double seconds_taken(const std::function<void()>& work) {
   const auto begin = std::chrono::steady_clock::now();
   work();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -29,7 +29,7 @@ std::vector<double> least_seconds(const std::vector<std::function<void()>>& work
   double all = 0;
   for (int64_t run = 0; run < runs || (all < kLeastSeconds && run < 50 * runs); ++run)
     for (size_t i = 0; i < works.size(); ++i) {
-      const double seconds = seconds_of(works[i]);
+      const double seconds = seconds_taken(works[i]);
       least[i] = std::min(least[i], seconds);
       all += seconds;
     }
@@ -98,7 +98,7 @@ LatencyTable measure_latency(const BertConfig& config, const LatencyOptions& opt
     for (int64_t n = 1; n <= heads; ++n) add(n, 0);
     for (int64_t s = 1; s <= table.steps(neurons); ++s) add(0, table.neurons(s, neurons));
   }
-  const std::vector<double> seconds = least_seconds(works, kRuns);
+  const std::vector<double> seconds = least_seconds(works, kTableRuns);
   // More of a layer takes no less time, and noise only adds to it: what took longer than a larger one took as long.
   const auto half = [&](size_t without, size_t begin, size_t count) {
     std::vector<double> of = {0};

@@ -12,7 +12,7 @@ namespace cloze {
 namespace {
 
 constexpr int64_t kTries = 4;  ///< rounds beyond those asked for, where the clock wants more than the table thought
-constexpr int64_t kRuns = 5;
+constexpr int64_t kRoundRuns = 5;
 
 BertConfig config_of(const Path& folder) {
   return load_config(ModelFiles::open(folder));
@@ -135,7 +135,7 @@ class Rounds {
   double measure(const BertConfig& whole) const {
     if (goal_.of == PruneGoal::Of::kBytes)
       return static_cast<double>(model_size(whole_).bytes) / static_cast<double>(model_size(model_).bytes);
-    const auto [before, after] = measure_side_by_side(whole, config_of(model_), goal_.latency, kRuns);
+    const auto [before, after] = measure_side_by_side(whole, config_of(model_), goal_.latency, kRoundRuns);
     return before / after;
   }
 

@@ -30,9 +30,9 @@ constexpr auto kText = std::to_array<std::string_view>(
 constexpr auto kTextPair = std::to_array<std::string_view>(
     {"text_b", "sentence2", "hypothesis", "text_pair", "text2", "sentence_b", "question2", "passage", "second"});
 
-constexpr auto kLabel = std::to_array<std::string_view>({"label", "category", "class", "intent", "labels", "gold_label",
-                                                         "sentiment", "target", "topic", "emotion", "is_duplicate",
-                                                         "score", "similarity", "rating", "stars"});
+constexpr auto kLabelNames = std::to_array<std::string_view>(
+    {"label", "category", "class", "intent", "labels", "gold_label", "sentiment", "target", "topic", "emotion",
+     "is_duplicate", "score", "similarity", "rating", "stars"});
 
 }  // namespace
 
@@ -46,7 +46,7 @@ std::span<const std::string_view> usual_text_pair_names() {
   return kTextPair;
 }
 std::span<const std::string_view> usual_label_names() {
-  return kLabel;
+  return kLabelNames;
 }
 
 std::string quoted_list(std::span<const std::string> names) {

@@ -12,7 +12,7 @@ namespace cloze {
 namespace {
 
 /// Which decisions a block of random numbers is for (the substream).
-enum Decision : uint32_t { kShortLength = 1, kSplit = 2, kLabel = 3, kOther = 4, kOtherSplit = 5, kCut = 6 };
+enum Decision : uint32_t { kShortLength = 1, kSplit = 2, kPairLabel = 3, kOther = 4, kOtherSplit = 5, kCut = 6 };
 
 uint64_t random_word(uint64_t seed, Decision decision, uint64_t index) {
   const auto words = philox(seed, static_cast<uint32_t>(RandomStream::kData), decision, index);
@@ -231,7 +231,7 @@ PretrainingRow PretrainingRows::make_row(size_t source, const Chunks& chunks, ui
     const Split split = split_chunk(first, random_word(seed, kSplit, number), Split::kSentence);
     second = {first.begin + split.at, first.end};
     first.end = second.begin;
-    label = static_cast<int32_t>(random_word(seed, kLabel, number) >> 63);
+    label = static_cast<int32_t>(random_word(seed, kPairLabel, number) >> 63);
     if (label == 1 && options_.objective == SentenceObjective::kOrder) std::swap(first, second);
     if (label == 1 && options_.objective == SentenceObjective::kNext) {
       documents[1] = false_second(source, chunks, chunk, split, seed, number, second);

@@ -133,7 +133,7 @@ Output output_of(const StoredTensor& tensor, std::span<const std::byte> old, con
   return out;
 }
 
-std::string header_json(const std::map<std::string, std::string>& metadata, const std::vector<Output>& outputs) {
+std::string grown_header_json(const std::map<std::string, std::string>& metadata, const std::vector<Output>& outputs) {
   JsonLine line;
   line.begin_object();
   if (!metadata.empty()) {
@@ -189,7 +189,7 @@ GrownFile grow_rows(const Path& from, const Path& to, std::span<const std::strin
     result.tensors.push_back(tensor.name);
     result.added_bytes += static_cast<int64_t>(out.before.size() + out.rows.size() + out.after.size() - old.size());
   }
-  const std::string text = header_json(header.metadata, outputs);
+  const std::string text = grown_header_json(header.metadata, outputs);
   const uint64_t length = text.size();
   AtomicFile file(to);
   file.write(std::string_view(reinterpret_cast<const char*>(&length), sizeof length));

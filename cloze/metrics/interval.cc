@@ -2,17 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numbers>
 #include <vector>
 
 #include "cloze/base/error.h"
 #include "cloze/base/rng.h"
+#include "cloze/metrics/nan.h"
 
 namespace cloze {
 namespace {
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 void check_confidence(double confidence) {
   CLOZE_CHECK(confidence > 0 && confidence < 1, ErrorCode::kValue, "confidence must be between 0 and 1, found {}",

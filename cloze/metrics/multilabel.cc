@@ -1,10 +1,10 @@
 #include "cloze/metrics/multilabel.h"
 
 #include <algorithm>
-#include <limits>
 #include <vector>
 
 #include "cloze/base/error.h"
+#include "cloze/metrics/nan.h"
 
 namespace cloze {
 namespace {
@@ -27,7 +27,6 @@ MultilabelScores multilabel_scores(std::span<const uint8_t> predicted, std::span
               predicted.size(), truth.size());
   check_flags(predicted);
   check_flags(truth);
-  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
   if (truth.empty()) return {kNaN, kNaN, kNaN, kNaN};
 
   const size_t width = static_cast<size_t>(classes), rows = truth.size() / width;

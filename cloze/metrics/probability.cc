@@ -6,12 +6,11 @@
 #include <vector>
 
 #include "cloze/base/error.h"
+#include "cloze/metrics/nan.h"
 #include "cloze/metrics/ranks.h"
 
 namespace cloze {
 namespace {
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 void check_sizes(std::span<const double> probabilities, std::span<const int> truth, int classes) {
   CLOZE_CHECK(classes >= 1 && probabilities.size() == truth.size() * static_cast<size_t>(classes), ErrorCode::kValue,

@@ -2,19 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <vector>
 
 #include "cloze/base/error.h"
+#include "cloze/metrics/nan.h"
 #include "cloze/metrics/ranks.h"
 
 namespace cloze {
 namespace {
 
 using Numbers = std::span<const double>;
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 void check_lengths(Numbers predicted, Numbers truth) {
   CLOZE_CHECK(predicted.size() == truth.size(), ErrorCode::kValue,

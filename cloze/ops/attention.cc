@@ -39,9 +39,9 @@ void check_columns(const VarColumns& x, int64_t rows, int64_t hidden, const char
 }
 
 /// The gradients of q, k, v: parts of one Var that do not overlap share one tensor.
-class Gradients {
+class AttentionGradients {
  public:
-  Gradients(const VarColumns (&parts)[3], int64_t hidden) {
+  AttentionGradients(const VarColumns (&parts)[3], int64_t hidden) {
     int64_t columns[3] = {};
     for (int i = 0; i < 3; ++i) {
       owner_[i] = i;
@@ -107,7 +107,7 @@ Var attention(const VarColumns& q, const VarColumns& k, const VarColumns& v, int
                        .lse = lse});
   if (!record) return Var(y);
   return Var::from_op(y, {q.of, k.of, v.of}, [=](const Tensor& dy) {
-    const Gradients gradients({q, k, v}, hidden);
+    const AttentionGradients gradients({q, k, v}, hidden);
     backend().attention_backward({.q = {q.of.value(), q.first},
                                   .k = {k.of.value(), k.first},
                                   .v = {v.of.value(), v.first},

@@ -27,8 +27,8 @@ Soft soften(std::vector<double> values, double temperature) {
 
 /// factor T^2 sum_r w_r KL(q_r || s_r); dloss/dlogits = factor T w_r (s_r - q_r).
 template <class T>
-double all_rows(const Tensor& logits, const Tensor& teacher, double temperature, const std::vector<double>& weights,
-                const Tensor& dlogits) {
+double distillation_rows(const Tensor& logits, const Tensor& teacher, double temperature,
+                         const std::vector<double>& weights, const Tensor& dlogits) {
   const int64_t R = logits.shape()[0], C = logits.shape()[1];
   double loss = 0;
   for (int64_t r = 0; r < R; ++r) {
@@ -74,8 +74,8 @@ Var distillation_loss(const Var& logits, const Tensor& teacher, double temperatu
   for (double& weight : weights) weight *= sum > 0 ? factor / sum : 0;
   const Tensor dlogits = will_record({&logits}) ? Tensor(s, logits.dtype()) : Tensor();
   const double loss = logits.dtype() == DType::kF64
-                          ? all_rows<double>(logits.value(), teacher, temperature, weights, dlogits)
-                          : all_rows<float>(logits.value(), teacher, temperature, weights, dlogits);
+                          ? distillation_rows<double>(logits.value(), teacher, temperature, weights, dlogits)
+                          : distillation_rows<float>(logits.value(), teacher, temperature, weights, dlogits);
   return Var::from_op(Tensor::full({1}, logits.dtype(), loss), {logits},
                       [dlogits, into = logits.slot()](const Tensor& dloss) {
                         if (number_of(dloss) != 1.0) backend().scale({.x = dlogits, .factor = number_of(dloss)});

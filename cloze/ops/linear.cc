@@ -30,9 +30,6 @@ Tensor defined_or_empty(const Var& var) {
 Tensor wanted(const Var& input, const DType dtype) {
   return input.needs_grad() ? Tensor(input.shape(), dtype) : Tensor();
 }
-bool any_needs_grad(const std::vector<Var>& parts) {
-  return std::ranges::any_of(parts, [](const Var& part) { return part.needs_grad(); });
-}
 
 /// Joins the rows of tensors of equal type and equal width.
 Tensor join(const std::vector<Var>& parts) {

@@ -61,12 +61,12 @@ int64_t count_right(const Tensor& logits, const Tensor& targets) {
 }
 
 /// The gradients of the mean loss, made while the logits are there; each undefined where it is not wanted.
-struct Gradients {
+struct LossGradients {
   Tensor dx, dweight, dbias;
   bool empty = true;  ///< dweight and dbias have no values yet
 
-  Gradients() = default;
-  Gradients(const Var& x, const Var& weight, const Var& bias) {
+  LossGradients() = default;
+  LossGradients(const Var& x, const Var& weight, const Var& bias) {
     if (x.needs_grad()) dx = Tensor::zeros(x.shape(), x.dtype());
     if (weight.needs_grad()) dweight = Tensor(weight.shape(), x.dtype());
     if (bias.needs_grad()) dbias = Tensor(bias.shape(), x.dtype());
@@ -109,7 +109,7 @@ double first_element(const Tensor& tensor) {
 struct ChunkedLoss {
   Tensor x, weight, bias, targets;
   Precision precision;
-  Gradients* gradients;
+  LossGradients* gradients;
   bool count_right_rows;
   SecondLoss* second;
   std::unique_ptr<PreparedWeight> prepared = {};  ///< made once where several chunks read it
@@ -174,7 +174,7 @@ Var chunked_loss(const Var& x, const Var& weight, const Var& bias, const Tensor&
   check(x, weight, bias, targets, chunk_rows);
   const int64_t R = x.shape()[0], row_bytes = weight.shape()[0] * dtype_bytes(x.dtype());
   const bool record = will_record({&x, &weight, &bias});
-  Gradients gradients = record ? Gradients(x, weight, bias) : Gradients();
+  LossGradients gradients = record ? LossGradients(x, weight, bias) : LossGradients();
   const Tensor x_value = x.value(), weight_value = weight.value(),
                bias_value = bias.defined() ? bias.value() : Tensor();
   ChunkedLoss chunked = {.x = x_value,

@@ -6,10 +6,6 @@
 namespace cloze {
 namespace {
 
-bool any_needs_grad(const std::vector<Var>& parts) {
-  return std::ranges::any_of(parts, [](const Var& part) { return part.needs_grad(); });
-}
-
 /// Copies [N,C] to columns `first` to first + C of a wider tensor, from row `row` on.
 void put_columns(const Tensor& from, const Tensor& to, int64_t row, int64_t first) {
   const int64_t columns = from.shape()[1], width = to.shape()[1];

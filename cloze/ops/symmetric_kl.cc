@@ -37,7 +37,7 @@ double row_loss(const T* a, const T* b, int64_t classes, double weight, T* da, T
 }
 
 template <class T>
-double all_rows(const Tensor& logits, const std::vector<double>& weights, const Tensor& dlogits) {
+double symmetric_kl_rows(const Tensor& logits, const std::vector<double>& weights, const Tensor& dlogits) {
   const int64_t rows = logits.shape()[0] / 2, classes = logits.shape()[1];
   const T *a = logits.data<T>(), *b = a + rows * classes;
   T* da = dlogits.defined() ? dlogits.data<T>() : nullptr;
@@ -66,8 +66,8 @@ Var symmetric_kl(const Var& logits, double factor, const Tensor& row_weight) {
   for (double& weight : weights) weight *= sum > 0 ? factor / sum : 0;
   const bool wide = logits.dtype() == DType::kF64;
   const Tensor dlogits = will_record({&logits}) ? Tensor(s, logits.dtype()) : Tensor();
-  const double loss =
-      wide ? all_rows<double>(logits.value(), weights, dlogits) : all_rows<float>(logits.value(), weights, dlogits);
+  const double loss = wide ? symmetric_kl_rows<double>(logits.value(), weights, dlogits)
+                           : symmetric_kl_rows<float>(logits.value(), weights, dlogits);
   return Var::from_op(Tensor::full({1}, logits.dtype(), loss), {logits},
                       [dlogits, into = logits.slot()](const Tensor& dloss) {
                         const double by = dloss.dtype() == DType::kF64 ? *dloss.data<double>() : *dloss.data<float>();

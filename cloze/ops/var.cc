@@ -228,6 +228,10 @@ bool will_record(std::initializer_list<const Var*> inputs) {
   return recording && std::ranges::any_of(inputs, [](const Var* input) { return input->needs_grad(); });
 }
 
+bool any_needs_grad(const std::vector<Var>& parts) {
+  return std::ranges::any_of(parts, [](const Var& part) { return part.needs_grad(); });
+}
+
 Recording::Recording(bool on) : previous_(recording) {
   recording = on;
 }

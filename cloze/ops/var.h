@@ -97,6 +97,7 @@ void backward(const Var& y, const Tensor& gradient, GradientListener* listener =
 
 /// True if an operation on these inputs will be recorded: then it saves what its backward needs.
 bool will_record(std::initializer_list<const Var*> inputs);
+bool any_needs_grad(const std::vector<Var>& parts);
 
 /// Turns recording on this thread on or off while it lives.
 class Recording {

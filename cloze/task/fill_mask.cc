@@ -16,14 +16,14 @@
 namespace cloze {
 namespace {
 
-constexpr const char* kTask = "fill-mask";
+constexpr const char* kFillMask = "fill-mask";
 constexpr int64_t kTopK = 5;
 constexpr uint64_t kEvaluationSeed = 42;
 
 class FillMaskPredictor : public Predictor {
  public:
   FillMaskPredictor(const ModelFiles& files, const LoadOptions& options)
-      : loaded_(load_pretrained(files, options, {.masked_words = true, .next_sentence = false}, kTask,
+      : loaded_(load_pretrained(files, options, {.masked_words = true, .next_sentence = false}, kFillMask,
                                 "BertForMaskedLM and BertForPreTraining")),
         mask_name_(tokenizer().vocabulary().names().mask),
         mask_(find_mask_token(files.dir().string())),

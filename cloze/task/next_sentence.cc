@@ -7,7 +7,7 @@
 namespace cloze {
 namespace {
 
-constexpr const char* kTask = "next-sentence-prediction";
+constexpr const char* kNextSentence = "next-sentence-prediction";
 
 const std::vector<std::string>& labels() {
   static const std::vector<std::string> names = {"is_next", "not_next"};
@@ -31,8 +31,8 @@ std::vector<int> classes_of(std::span<const TextExample> rows, const std::string
 class NextSentencePredictor : public Predictor {
  public:
   NextSentencePredictor(const ModelFiles& files, const LoadOptions& options) {
-    refuse_top_k(options, kTask);
-    loaded_ = load_pretrained(files, options, {.masked_words = false, .next_sentence = true}, kTask,
+    refuse_top_k(options, kNextSentence);
+    loaded_ = load_pretrained(files, options, {.masked_words = false, .next_sentence = true}, kNextSentence,
                               "BertForNextSentencePrediction and BertForPreTraining");
   }
 
@@ -49,7 +49,7 @@ class NextSentencePredictor : public Predictor {
 
   void check(const TextExample& row, const std::string& file) const override {
     CLOZE_CHECK(row.text_pair.has_value(), ErrorCode::kFormat, "{}: {} needs two texts a row, found one",
-                place_of(row, file), kTask);
+                place_of(row, file), kNextSentence);
   }
   ColumnOptions prediction_columns() const override {
     ColumnOptions columns = evaluation_columns();

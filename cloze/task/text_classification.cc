@@ -13,7 +13,7 @@
 namespace cloze {
 namespace {
 
-constexpr const char* kTask = "text-classification";
+constexpr const char* kTextClassification = "text-classification";
 constexpr const char* kArchitecture = "BertForSequenceClassification";
 
 /// Heads and the pooler may be new; the encoder must be there.
@@ -276,7 +276,7 @@ class ClassificationTraining : public TrainingTask {
     }
     const RowLimits limits =
         resolve_limits(source.lengths, tokenizer, config, (Path(source.model) / ModelFiles::kConfig).string());
-    config.cloze["task"] = kTask;
+    config.cloze["task"] = kTextClassification;
     config.cloze.erase("frozen");  // of a model whose encoder had stayed as it was
     config.cloze.erase(kNumbersKey);
     if (numbers_) config.cloze[kNumbersKey] = true;
@@ -327,7 +327,7 @@ class ClassificationTraining : public TrainingTask {
 class ClassificationPredictor : public Predictor {
  public:
   ClassificationPredictor(const ModelFiles& files, const LoadOptions& options) {
-    refuse_top_k(options, kTask);
+    refuse_top_k(options, kTextClassification);
     BertConfig config = load_config(files);
     const std::string where = files.path(ModelFiles::kConfig).string();
     Weights weights{files.dir()};
@@ -335,7 +335,7 @@ class ClassificationPredictor : public Predictor {
     CLOZE_CHECK(head.has_value(), ErrorCode::kNotFound,
                 "{} has no classifier (tensor \"classifier.weight\"): it was not trained for {}. Train one with: cloze "
                 "finetune --task {} --model {} --train FILE --output DIR",
-                files.dir().string(), kTask, kTask, files.dir().string());
+                files.dir().string(), kTextClassification, kTextClassification, files.dir().string());
     const int64_t classes = head->rank() == 2 ? (*head)[0] : 0;
     if (config.labels.empty())
       for (int64_t i = 0; i < classes; ++i) config.labels.push_back(fmt::format("LABEL_{}", i));

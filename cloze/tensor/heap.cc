@@ -138,3 +138,10 @@ void Heap::trim() noexcept {
 }
 
 }  // namespace cloze
+
+#ifdef CLOZE_ASAN
+#undef CLOZE_ASAN
+#else
+#undef ASAN_POISON_MEMORY_REGION
+#undef ASAN_UNPOISON_MEMORY_REGION
+#endif

@@ -12,18 +12,18 @@
 namespace cloze {
 namespace {
 
-constexpr int64_t kAlignment = 64;
+constexpr int64_t kBlockAlignment = 64;
 /// Blocks up to here come from lists by size class, which take no search.
 constexpr int64_t kLargestSmall = 32 << 10;
 
 /// Class of a small size: 64-byte steps to 512, then eight steps a doubling.
 size_t class_of(int64_t bytes) {
-  if (bytes <= 512) return static_cast<size_t>(std::max<int64_t>(bytes - 1, 0) / kAlignment);
+  if (bytes <= 512) return static_cast<size_t>(std::max<int64_t>(bytes - 1, 0) / kBlockAlignment);
   const int doubling = std::bit_width(static_cast<uint64_t>(bytes - 1)) - 10;  // 0 for 513 to 1024
   return static_cast<size_t>(8 + 8 * doubling + ((bytes - 1) >> (doubling + 6)) - 8);
 }
 int64_t class_bytes(size_t index) {
-  if (index < 8) return static_cast<int64_t>(index + 1) * kAlignment;
+  if (index < 8) return static_cast<int64_t>(index + 1) * kBlockAlignment;
   const size_t doubling = (index - 8) / 8, step = (index - 8) % 8;
   return static_cast<int64_t>(9 + step) << (doubling + 6);
 }
@@ -40,7 +40,7 @@ class Pool {
       size = class_bytes(index);
       block = take_small(index, size);
     } else {
-      size = (size + kAlignment - 1) / kAlignment * kAlignment;
+      size = (size + kBlockAlignment - 1) / kBlockAlignment * kBlockAlignment;
       block = heap_.take(size);
       if (block == nullptr) {
         release();
@@ -84,7 +84,7 @@ class Pool {
       small_[index] = kept->next;
       return kept;
     }
-    void* block = std::aligned_alloc(kAlignment, static_cast<size_t>(size));
+    void* block = std::aligned_alloc(kBlockAlignment, static_cast<size_t>(size));
     if (block != nullptr) small_bytes_ += size;
     return block;
   }

@@ -9,8 +9,6 @@
 namespace cloze {
 namespace {
 
-constexpr size_t kMaxTextBytes = 0x7FFFFFFF / 3;  // a repaired text is at most three times as long
-
 void check_length(std::string_view text) {
   CLOZE_CHECK(text.size() <= kMaxTextBytes, ErrorCode::kValue, "a text of {} bytes is too long (limit {}); split it",
               text.size(), kMaxTextBytes);

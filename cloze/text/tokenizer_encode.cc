@@ -6,8 +6,6 @@
 namespace cloze {
 namespace {
 
-constexpr size_t kMaxTextBytes = 0x7FFFFFFF / 3;  // a repaired text is at most three times as long
-
 /// One text's pieces, and how many of its byte sequences had to be replaced.
 struct TextPieces {
   PieceList list;

@@ -8,6 +8,9 @@
 
 namespace cloze {
 
+/// The longest text that is taken: a repaired one is at most three times as long.
+inline constexpr size_t kMaxTextBytes = 0x7FFFFFFF / 3;
+
 struct Tokenizer::Impl {
   Impl(Vocabulary vocabulary_in, TokenizerOptions options_in);
 

@@ -60,7 +60,7 @@ struct Problem {
 };
 
 /// Weights of each problem from the rows `of`, on all threads.
-using Weights = std::vector<std::vector<double>>;
+using WeightRows = std::vector<std::vector<double>>;
 
 /// Held-out scores [sample,C] for one C, problem by problem and fold by fold.
 struct HeldOut {
@@ -119,7 +119,7 @@ class Folds {
   std::vector<size_t> sample_;
   std::vector<int> fold_;
   size_t count_;
-  Weights weights_;
+  WeightRows weights_;
 };
 
 /// As many folds as were asked for; else five, or as many as the rarest class has rows.

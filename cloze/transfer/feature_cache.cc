@@ -13,7 +13,7 @@ namespace cloze {
 namespace {
 
 constexpr char kMagic[8] = {'C', 'L', 'Z', 'F', 'E', 'A', 'T', 'S'};
-constexpr uint64_t kVersion = 1;
+constexpr uint64_t kCacheVersion = 1;
 
 struct Footer {
   char magic[8];
@@ -78,7 +78,7 @@ RowKey row_key(const EncodedRows& rows, size_t row) {
 }
 
 uint64_t encoder_key(const FrozenEncoder& encoder, const Poolings& poolings) {
-  Mixer mixer(kVersion);
+  Mixer mixer(kCacheVersion);
   const BertConfig& c = encoder.config;
   for (const int64_t size : {c.num_hidden_layers, c.hidden_size, c.num_attention_heads, c.intermediate_size,
                              static_cast<int64_t>(c.hidden_act), static_cast<int64_t>(encoder.precision)})
@@ -131,7 +131,7 @@ std::optional<FeatureCache::Segment> FeatureCache::open(const Path& path) const 
   const size_t data = bytes.size() - sizeof footer;
   std::memcpy(&footer, bytes.data() + data, sizeof footer);
   const uint64_t row_bytes = static_cast<uint64_t>(width_) * sizeof(float) + sizeof(RowKey);
-  const bool whole = std::memcmp(footer.magic, kMagic, sizeof kMagic) == 0 && footer.version == kVersion &&
+  const bool whole = std::memcmp(footer.magic, kMagic, sizeof kMagic) == 0 && footer.version == kCacheVersion &&
                      footer.footer_crc == crc(&footer, offsetof(Footer, footer_crc)) && footer.encoder == encoder_ &&
                      footer.width == static_cast<uint64_t>(width_) && footer.rows <= data / row_bytes &&
                      footer.rows * row_bytes == data && footer.data_crc == crc(bytes.data(), data);
@@ -173,7 +173,7 @@ void FeatureCache::add(std::span<const RowKey> keys, const Tensor& vectors) {
     write(vectors.data<float>() + row * width_, static_cast<size_t>(width_) * sizeof(float));
   Footer footer{};
   std::memcpy(footer.magic, kMagic, sizeof kMagic);
-  footer.version = kVersion;
+  footer.version = kCacheVersion;
   footer.rows = order.size();
   footer.width = static_cast<uint64_t>(width_);
   footer.encoder = encoder_;

@@ -20,17 +20,17 @@ double seconds_since(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-/// Rows of a file as the encoder takes them.
-struct Part {
-  EncodedRows rows;
-  std::vector<int> labels;
-  std::vector<TextExample> examples;  ///< where features are joined
-  std::string file;
-};
-
 }  // namespace
 
 struct FrozenTraining::State {
+  /// Rows of a file as the encoder takes them.
+  struct Part {
+    EncodedRows rows;
+    std::vector<int> labels;
+    std::vector<TextExample> examples;  ///< where features are joined
+    std::string file;
+  };
+
   FrozenOptions options;
   FrozenObserver observer;
   std::vector<FeatureSpec> specs;

@@ -10,7 +10,7 @@
 namespace cloze {
 namespace {
 
-constexpr int kVersion = 1;
+constexpr int kFeaturesVersion = 1;
 
 /// "tfidf-words=500": how many. Errors: kUsage.
 int64_t terms_of(const FeatureSpec& spec) {
@@ -208,7 +208,7 @@ void JoinedFeatures::save(const ModelFiles& files) const {
     json.update(group->to_json());
     groups.push_back(std::move(json));
   }
-  files.write_json(kFile, {{"version", kVersion},
+  files.write_json(kFile, {{"version", kFeaturesVersion},
                            {"text_mean", floats_to_json(mean_)},
                            {"text_scale", floats_to_json(scale_)},
                            {"groups", groups}});
@@ -217,9 +217,9 @@ void JoinedFeatures::save(const ModelFiles& files) const {
 JoinedFeatures JoinedFeatures::load(const ModelFiles& files) {
   const Json json = files.read_json(kFile);
   const std::string where = files.path(kFile).string();
-  CLOZE_CHECK(json_int(json, "version", where) == kVersion, ErrorCode::kUnsupported,
+  CLOZE_CHECK(json_int(json, "version", where) == kFeaturesVersion, ErrorCode::kUnsupported,
               "{}: \"version\" {} is not {}, which this program reads", where, json_int(json, "version", where),
-              kVersion);
+              kFeaturesVersion);
   JoinedFeatures joined;
   joined.mean_ = floats_of(json, "text_mean", where);
   joined.scale_ = floats_of(json, "text_scale", where);

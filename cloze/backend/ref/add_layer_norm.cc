@@ -8,7 +8,8 @@
 namespace cloze {
 namespace {
 
-using namespace ref;
+using ref::data_or_null;
+using ref::for_float;
 
 /// Mean of f(h) over 0 <= h < H.
 template <class Real, class Function>

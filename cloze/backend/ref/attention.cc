@@ -10,7 +10,10 @@
 namespace cloze {
 namespace {
 
-using namespace ref;
+using ref::add_scaled;
+using ref::data_or_null;
+using ref::dot;
+using ref::for_float;
 
 /// One sequence and head: Q queries from row `query` on, S keys from row `key` on, D columns from `column` on.
 struct Head {

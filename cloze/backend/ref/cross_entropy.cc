@@ -7,7 +7,8 @@
 namespace cloze {
 namespace {
 
-using namespace ref;
+using ref::data_or_null;
+using ref::for_float;
 
 /// With w_r = weight[t_r], v_r the row's weight, W = sum_r v_r w_r over the counted rows, p = softmax(logits) and e the
 /// label smoothing:

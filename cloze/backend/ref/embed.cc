@@ -4,7 +4,8 @@
 namespace cloze {
 namespace {
 
-using namespace ref;
+using ref::add_scaled;
+using ref::for_float;
 
 template <class Real>
 void embed_of(const EmbedArgs& a) {

@@ -6,7 +6,8 @@
 namespace cloze {
 namespace {
 
-using namespace ref;
+using ref::add_scaled;
+using ref::for_float;
 
 template <class Real>
 void gather_rows_of(const GatherRowsArgs& a) {

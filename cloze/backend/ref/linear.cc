@@ -11,7 +11,12 @@
 namespace cloze {
 namespace {
 
-using namespace ref;
+using ref::activate;
+using ref::activation_slope;
+using ref::add_scaled;
+using ref::data_or_null;
+using ref::dot;
+using ref::for_float;
 
 /// A copy of an f32 tensor, rounded as bf16.h says.
 Tensor rounded(const Tensor& x) {
