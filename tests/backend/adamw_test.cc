@@ -3,25 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 
 #include "cases.h"
 #include "cloze/base/thread_team.h"
+#include "compare.h"
 #include "hwy/targets.h"
+#include "random_tensor.h"
 
 namespace cloze::test {
 namespace {
-
-Tensor random_f32(const Shape& shape, uint64_t seed, double sigma = 1) {
-  Rng rng(seed, RandomStream::kTest);
-  const Tensor tensor(shape, DType::kF32);
-  for (float& value : tensor.values<float>()) value = static_cast<float>(sigma * rng.normal());
-  return tensor;
-}
-
-bool same_bits(const Tensor& a, const Tensor& b) {
-  return a.bytes() == b.bytes() && (a.bytes() == 0 || std::memcmp(a.raw(), b.raw(), size_t(a.bytes())) == 0);
-}
 
 class AdamWTargets : public testing::Test {
  protected:

@@ -39,11 +39,11 @@ struct AttentionCase {
   }
 };
 
-constexpr Dropout kDrop{.threshold = 6554, .site = 3, .key = 42};
-constexpr Dropout kDropHalf{.threshold = 32768, .site = 0xFFFFFFFF, .key = 0xFEDCBA9876543210};
-constexpr Dropout kDropMost{.threshold = 58982, .site = 17, .key = 7};
+constexpr Dropout kAttentionDrop{.threshold = 6554, .site = 3, .key = 42};
+constexpr Dropout kAttentionDropHalf{.threshold = 32768, .site = 0xFFFFFFFF, .key = 0xFEDCBA9876543210};
+constexpr Dropout kAttentionDropMost{.threshold = 58982, .site = 17, .key = 7};
 
-struct Inputs {
+struct AttentionInputs {
   Tensor q, k, v, offsets, query_offsets;
 };
 
@@ -68,7 +68,7 @@ double dot_columns(const AttentionCase& c, const Tensor& a, int64_t i, const Ten
 
 /// By how much a probability may be off, in roundings: kappa[Q,N] = 2 + 2 max_j scale sum_d |q_d k_jd|, since the error
 /// of a score is the relative error of its exponential.
-Tensor probability_errors(const AttentionCase& c, const Inputs& in) {
+Tensor probability_errors(const AttentionCase& c, const AttentionInputs& in) {
   const Tensor q = absolute(in.q), k = absolute(in.k), kappa = Tensor::full({c.Q(), c.N}, DType::kF64, 2);
   for_pairs(c, [&](int64_t i, int64_t j, int64_t n, int64_t) {
     double& worst = kappa.data<double>()[i * c.N + n];
@@ -77,7 +77,7 @@ Tensor probability_errors(const AttentionCase& c, const Inputs& in) {
   return kappa;
 }
 
-AttentionArgs exact_forward(const AttentionCase& c, const Inputs& in) {
+AttentionArgs attention_exact_forward(const AttentionCase& c, const AttentionInputs& in) {
   const AttentionArgs args{.q = in.q,
                            .k = in.k,
                            .v = in.v,
@@ -92,14 +92,14 @@ AttentionArgs exact_forward(const AttentionCase& c, const Inputs& in) {
   return args;
 }
 
-Inputs random_inputs(const AttentionCase& c, CallBuilder& b) {
+AttentionInputs random_attention(const AttentionCase& c, CallBuilder& b) {
   const Shape shape = {c.T(), c.H()};
   return {b.normal({c.Q(), c.H()}), b.normal(shape), b.normal(shape), offsets_of(c.lengths),
           c.queries.empty() ? Tensor() : offsets_of(c.queries)};
 }
 
 void build_attention(const AttentionCase& c, CallBuilder& b) {
-  const Inputs in = random_inputs(c, b);
+  const AttentionInputs in = random_attention(c, b);
   const AttentionArgs args{.q = b.input(in.q),
                            .k = b.input(in.k),
                            .v = b.input(in.v),
@@ -113,7 +113,7 @@ void build_attention(const AttentionCase& c, CallBuilder& b) {
   b.call.run = [=](const Backend& backend) { backend.attention(args); };
   b.call.magnitudes = [=] {  // y: kappa sum_j m p_j |v_j|;  lse: kappa + |lse|
     const Tensor kappa = probability_errors(c, in);
-    const AttentionArgs exact = exact_forward(c, {in.q, in.k, absolute(in.v), in.offsets, in.query_offsets});
+    const AttentionArgs exact = attention_exact_forward(c, {in.q, in.k, absolute(in.v), in.offsets, in.query_offsets});
     const auto kappa_of = [&](int64_t i) { return kappa.data<double>()[i / c.D]; };
     std::vector<Tensor> magnitudes = {mapped(exact.y, [&](double y, int64_t i) { return y * kappa_of(i); })};
     if (c.lse)
@@ -125,8 +125,8 @@ void build_attention(const AttentionCase& c, CallBuilder& b) {
 
 /// The formulas of the backward pass with every term's absolute value: dp <= m |dy||v|, D <= |dy||y|,
 /// ds <= kappa p (dp + D), and p itself wrong by kappa = 2 + |lse| + 2 max scale |q||k|.
-std::vector<Tensor> backward_magnitudes(const AttentionCase& c, const Inputs& in, const AttentionArgs& exact,
-                                        const Tensor& dy) {
+std::vector<Tensor> attention_backward_magnitudes(const AttentionCase& c, const AttentionInputs& in,
+                                                  const AttentionArgs& exact, const Tensor& dy) {
   const Tensor q = absolute(in.q), k = absolute(in.k), v = absolute(in.v), abs_dy = absolute(dy), y = absolute(exact.y);
   const Tensor kappa = probability_errors(c, in);
   const std::vector<Tensor> out = {zeros_f64(q.shape()), zeros_f64(k.shape()), zeros_f64(k.shape())};
@@ -149,9 +149,9 @@ std::vector<Tensor> backward_magnitudes(const AttentionCase& c, const Inputs& in
 }
 
 void build_attention_backward(const AttentionCase& c, CallBuilder& b) {
-  const Inputs in = random_inputs(c, b);
+  const AttentionInputs in = random_attention(c, b);
   const Tensor dy = b.normal({c.Q(), c.H()});
-  const AttentionArgs exact = exact_forward(c, in);
+  const AttentionArgs exact = attention_exact_forward(c, in);
   const AttentionBackwardArgs args{.q = b.input(in.q),
                                    .k = b.input(in.k),
                                    .v = b.input(in.v),
@@ -167,53 +167,54 @@ void build_attention_backward(const AttentionCase& c, CallBuilder& b) {
                                    .dk = b.output("dk", {c.T(), c.H()}),
                                    .dv = b.output("dv", {c.T(), c.H()})};
   b.call.run = [=](const Backend& backend) { backend.attention_backward(args); };
-  b.call.magnitudes = [=] { return backward_magnitudes(c, in, exact, dy); };
-  b.call.forward = [=] { return exact_forward(c, in).y; };
+  b.call.magnitudes = [=] { return attention_backward_magnitudes(c, in, exact, dy); };
+  b.call.forward = [=] { return attention_exact_forward(c, in).y; };
   b.call.dy = dy;
   b.call.gradients = {{in.q, args.dq.of}, {in.k, args.dk.of}, {in.v, args.dv.of}};
 }
 
-std::vector<AttentionCase> shapes() {
+std::vector<AttentionCase> attention_shapes() {
   std::vector<AttentionCase> all = {
       {{}, 2, 8},
       {{0}, 2, 8},
-      {{0, 0, 0}, 1, 3, kDrop},
+      {{0, 0, 0}, 1, 3, kAttentionDrop},
       {{1}, 1, 1},
-      {{1, 1, 1}, 3, 5, kDrop},
+      {{1, 1, 1}, 3, 5, kAttentionDrop},
       {{2}, 1, 2},
-      {{13}, 4, 32, kDropHalf},
+      {{13}, 4, 32, kAttentionDropHalf},
       {{33, 7}, 3, 13},
-      {{65, 1, 0, 127}, 2, 33, kDrop},
+      {{65, 1, 0, 127}, 2, 33, kAttentionDrop},
       {{128, 128}, 12, 64},
-      {{31, 9, 17, 64}, 4, 64, kDropMost},
+      {{31, 9, 17, 64}, 4, 64, kAttentionDropMost},
       {{0, 1, 2, 17, 64, 130, 512}, 2, 64},
-      {{0, 1, 2, 17, 64, 130, 512}, 2, 48, kDrop},
+      {{0, 1, 2, 17, 64, 130, 512}, 2, 48, kAttentionDrop},
       {{512, 130, 64, 17, 2, 1, 0}, 1, 80},
-      {{64, 15, 16, 48}, 12, 32, kDrop, false},
+      {{64, 15, 16, 48}, 12, 32, kAttentionDrop, false},
       {{5, 0, 40}, 2, 16, {}, false},
       {{40, 12}, 2, 64, {}, true, 8},  // scores beyond exp's range in f32: the maximum must be subtracted
-      {{40, 12}, 2, 64, kDrop, true, 40},
+      {{40, 12}, 2, 64, kAttentionDrop, true, 40},
   };
-  for (int64_t D = 1; D <= 32; ++D) all.push_back({{5, 0, 1, 17}, 2, D, D % 2 == 0 ? kDrop : Dropout{}, D % 3 != 0});
-  for (const int64_t D : {48, 64, 80}) all.push_back({{5, 0, 1, 17}, 2, D, kDropHalf});
+  for (int64_t D = 1; D <= 32; ++D)
+    all.push_back({{5, 0, 1, 17}, 2, D, D % 2 == 0 ? kAttentionDrop : Dropout{}, D % 3 != 0});
+  for (const int64_t D : {48, 64, 80}) all.push_back({{5, 0, 1, 17}, 2, D, kAttentionDropHalf});
   // Some tokens ask, as the first ones in the last layer of a classifier.
-  all.push_back({{5, 1, 40, 64}, 2, 32, kDrop, true, 1, {}, {1, 1, 1, 1}});
+  all.push_back({{5, 1, 40, 64}, 2, 32, kAttentionDrop, true, 1, {}, {1, 1, 1, 1}});
   all.push_back({{0, 130, 9, 70}, 3, 16, {}, false, 1, {}, {0, 7, 0, 20}});
-  all.push_back({{9, 70, 3}, 2, 13, kDropHalf, true, 1, {}, {0, 75, 5}});
+  all.push_back({{9, 70, 3}, 2, 13, kAttentionDropHalf, true, 1, {}, {0, 75, 5}});
   // Element numbers of dropout beyond 2^32, and block numbers beyond 2^32.
   std::vector<int64_t> many(700);
   for (size_t i = 0; i < many.size(); ++i) many[i] = static_cast<int64_t>(i % 7);
-  all.push_back({many, 32, 1, kDropHalf, true, 1, "700sequences"});
-  all.push_back({std::vector<int64_t>(550, 2), 512, 1, kDrop, true, 1, "550sequences"});
+  all.push_back({many, 32, 1, kAttentionDropHalf, true, 1, "700sequences"});
+  all.push_back({std::vector<int64_t>(550, 2), 512, 1, kAttentionDrop, true, 1, "550sequences"});
   return all;
 }
 
-Case forward_case(const AttentionCase& c) {
+Case attention_forward_case(const AttentionCase& c) {
   return {.kernel = "attention", .name = c.name(), .flops = 2 * c.product_flops(), .build = [c](CallBuilder& b) {
             build_attention(c, b);
           }};
 }
-Case backward_case(const AttentionCase& c) {
+Case attention_backward_case(const AttentionCase& c) {
   return {
       .kernel = "attention_backward", .name = c.name(), .flops = 5 * c.product_flops(), .build = [c](CallBuilder& b) {
         build_attention_backward(c, b);
@@ -224,8 +225,8 @@ Case backward_case(const AttentionCase& c) {
 
 std::vector<Case> attention_cases() {
   std::vector<Case> cases;
-  for (const AttentionCase& c : shapes()) cases.push_back(forward_case(c));
-  for (const AttentionCase& c : shapes()) cases.push_back(backward_case(c));
+  for (const AttentionCase& c : attention_shapes()) cases.push_back(attention_forward_case(c));
+  for (const AttentionCase& c : attention_shapes()) cases.push_back(attention_backward_case(c));
   return cases;
 }
 
@@ -250,10 +251,12 @@ std::vector<Case> attention_timing_cases() {
     return one;
   };
   std::vector<Case> cases;
-  for (const Row& row : rows) cases.push_back(named(forward_case({row.lengths, row.N, kWidth, {}, false}), row, ""));
   for (const Row& row : rows)
-    cases.push_back(named(forward_case({row.lengths, row.N, kWidth, kDrop}), row, "_training"));
-  for (const Row& row : rows) cases.push_back(named(backward_case({row.lengths, row.N, kWidth, kDrop}), row, ""));
+    cases.push_back(named(attention_forward_case({row.lengths, row.N, kWidth, {}, false}), row, ""));
+  for (const Row& row : rows)
+    cases.push_back(named(attention_forward_case({row.lengths, row.N, kWidth, kAttentionDrop}), row, "_training"));
+  for (const Row& row : rows)
+    cases.push_back(named(attention_backward_case({row.lengths, row.N, kWidth, kAttentionDrop}), row, ""));
   return cases;
 }
 

@@ -8,27 +8,20 @@
 #include <limits>
 
 #include "cloze/backend/cpu/gemm_bf16.h"
-#include "cloze/base/rng.h"
 #include "cloze/base/thread_team.h"
 #include "compare.h"
+#include "random_tensor.h"
 #include "simd_target.h"
 
 namespace cloze::test {
 namespace {
 
-Tensor normal(const Shape& shape, uint32_t seed, double sigma = 1) {
-  Rng rng(seed, RandomStream::kTest);
-  const Tensor tensor(shape, DType::kF32);
-  for (float& value : tensor.values<float>()) value = static_cast<float>(rng.normal() * sigma);
-  return tensor;
-}
-
 struct Layer {
   Layer(int64_t tokens, int64_t inputs, int64_t outputs)
-      : x(normal({tokens, inputs}, 1)),
-        weight(normal({outputs, inputs}, 2, 0.1)),
-        bias(normal({outputs}, 3)),
-        dy(normal({tokens, outputs}, 4)) {}
+      : x(random_f32({tokens, inputs}, 1)),
+        weight(random_f32({outputs, inputs}, 2, 0.1)),
+        bias(random_f32({outputs}, 3)),
+        dy(random_f32({tokens, outputs}, 4)) {}
   Tensor x, weight, bias, dy;
 };
 

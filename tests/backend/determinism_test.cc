@@ -7,18 +7,12 @@
 #include "cases.h"
 #include "cloze/base/thread_team.h"
 #include "compare.h"
+#include "random_tensor.h"
 
 namespace cloze::test {
 namespace {
 
 constexpr int64_t kRows = 70;
-
-Tensor random_f32(const Shape& shape, uint64_t seed) {
-  Rng rng(seed, RandomStream::kTest);
-  const Tensor tensor(shape, DType::kF32);
-  for (float& value : tensor.values<float>()) value = static_cast<float>(rng.normal());
-  return tensor;
-}
 
 class Determinism : public testing::Test {
  protected:

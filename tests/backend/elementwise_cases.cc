@@ -141,7 +141,8 @@ void build_adamw_rows(const AdamWRowsCase& c, CallBuilder& b) {
   };
 }
 
-const Shape kShapes[] = {{0}, {1}, {7}, {13, 33}, {65, 127}, {2, 128, 3, 5}, {4095}, {4097}, {192, 768}, {100001}};
+const Shape kElementwiseShapes[] = {{0},    {1},    {7},        {13, 33}, {65, 127}, {2, 128, 3, 5},
+                                    {4095}, {4097}, {192, 768}, {100001}};
 
 void build_add_into(const Shape& shape, CallBuilder& b) {
   const Tensor x = b.normal(shape), y = b.normal(shape);
@@ -209,7 +210,7 @@ std::vector<Case> elementwise_cases() {
                      .flops = 14.0 * double(c.R * c.H * c.steps),
                      .build = [c](CallBuilder& b) { build_adamw_rows(c, b); }});
   for (const Kernel& kernel : {kAddInto, kScale, kSumSquares})
-    for (const Shape& shape : kShapes) cases.push_back(shaped_case(kernel, shape));
+    for (const Shape& shape : kElementwiseShapes) cases.push_back(shaped_case(kernel, shape));
   return cases;
 }
 

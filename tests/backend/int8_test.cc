@@ -6,20 +6,13 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cloze/base/rng.h"
 #include "cloze/base/thread_team.h"
 #include "compare.h"
+#include "random_tensor.h"
 #include "simd_target.h"
 
 namespace cloze::test {
 namespace {
-
-Tensor normal(const Shape& shape, uint32_t seed, double sigma = 1) {
-  Rng rng(seed, RandomStream::kTest);
-  const Tensor tensor(shape, DType::kF32);
-  for (float& value : tensor.values<float>()) value = static_cast<float>(rng.normal() * sigma);
-  return tensor;
-}
 
 Tensor product(const Backend& backend, const Tensor& x, const PreparedWeight& weight, int64_t outputs,
                const Tensor& bias = {}, Activation activation = Activation::kNone) {
@@ -74,8 +67,8 @@ TEST(Int8, CpuAgreesWithRefOnEverySimdTarget) {
   const int64_t shapes[][3] = {{0, 7, 5},   {3, 1, 1},    {1, 7, 33},    {13, 33, 7},   {5, 66, 64},  {12, 64, 17},
                                {27, 67, 1}, {40, 96, 80}, {9, 768, 100}, {6, 3072, 31}, {100, 13, 70}};
   for (const auto& [T, K, M] : shapes) {
-    const Tensor x = normal({T, K}, 1), bias = normal({M}, 3);
-    Tensor w = normal({M, K}, 2);
+    const Tensor x = random_f32({T, K}, 1), bias = random_f32({M}, 3);
+    Tensor w = random_f32({M, K}, 2);
     for (int64_t t = 0; t < std::min<int64_t>(T, 2); ++t)
       for (int64_t k = 0; k < K; ++k) x.data<float>()[t * K + k] = t == 0 ? 5.0f : -5.0f;
     for (int64_t k = 0; k < K; ++k) w.data<float>()[k] = k % 2 == 0 || M > 1 ? 1.0f : -1.0f;
@@ -96,7 +89,7 @@ TEST(Int8, CpuAgreesWithRefOnEverySimdTarget) {
 /// Each x is off by at most s / 2 (at the clamped ends s), each w by at most scale / 2.
 TEST(Int8, ErrorIsThatOfTheRounding) {
   const int64_t T = 20, K = 256, M = 48;
-  const Tensor x = normal({T, K}, 1), w = normal({M, K}, 2, 0.1);
+  const Tensor x = random_f32({T, K}, 1), w = random_f32({M, K}, 2, 0.1);
   const Int8Weight q = quantize_weight(w);
   const Tensor y = product(cpu_backend(), x, *cpu_backend().prepare(w, Precision::kInt8), M);
   double worst = 0, power = 0;
@@ -130,7 +123,7 @@ TEST(Int8, FixedInputsAreTheSameForAllRowsAndClamp) {
     EXPECT_EQ(y.data<float>()[1], 127 * (77.5f + 50));
     EXPECT_EQ(y.data<float>()[2], 127 * (0.0f - 0.5f)) << "0.4 and 0.6 of a step";
   }
-  const Tensor many = normal({29, 133}, 1, 3), weight = normal({21, 133}, 2);
+  const Tensor many = random_f32({29, 133}, 1, 3), weight = random_f32({21, 133}, 2);
   Int8Weight q = quantize_weight(weight);
   q.inputs = row_scale(-4, 2);
   const Tensor expected = product(ref_backend(), many, *ref_backend().prepare(q), 21);
@@ -159,7 +152,7 @@ TEST(Int8, RangesCoverWithZero) {
 
 TEST(Int8, ARowHasItsBitsInAnyCompanyAndOnAnyThreads) {
   const int64_t T = 200, K = 192, M = 160;
-  const Tensor x = normal({T, K}, 1), w = normal({M, K}, 2), bias = normal({M}, 3);
+  const Tensor x = random_f32({T, K}, 1), w = random_f32({M, K}, 2), bias = random_f32({M}, 3);
   const auto prepared = cpu_backend().prepare(w, Precision::kInt8);
   const Tensor all = product(cpu_backend(), x, *prepared, M, bias, Activation::kGelu);
   for (const int threads : {1, 2, 3, 4}) {

@@ -22,47 +22,47 @@ struct LayerNormCase {
   }
 };
 
-constexpr Dropout kDrop{.threshold = 6554, .site = 2, .key = 99};
-constexpr Dropout kDropHalf{.threshold = 32768, .site = 0, .key = 0xFFFFFFFFFFFFFFFF};
+constexpr Dropout kLayerNormDrop{.threshold = 6554, .site = 2, .key = 99};
+constexpr Dropout kLayerNormDropHalf{.threshold = 32768, .site = 0, .key = 0xFFFFFFFFFFFFFFFF};
 
-const LayerNormCase kCases[] = {
+const LayerNormCase kLayerNormCases[] = {
     {0, 8},
     {1, 1, {}, true, true, 1e-5},
     {1, 2, {}, false, true, 0.1},
-    {5, 2, kDrop, true, true, 0.1},
-    {7, 13, kDrop},
-    {7, 13, kDrop, false},
-    {7, 13, kDrop, true, false},
+    {5, 2, kLayerNormDrop, true, true, 0.1},
+    {7, 13, kLayerNormDrop},
+    {7, 13, kLayerNormDrop, false},
+    {7, 13, kLayerNormDrop, true, false},
     {7, 13, {}, true, false},
     {7, 13, {}, false, false},
     {7, 13, {}, false, true},
-    {13, 7, kDropHalf, true, true, 1e-5},
+    {13, 7, kLayerNormDropHalf, true, true, 1e-5},
     {33, 65},
-    {5, 127, kDrop},
+    {5, 127, kLayerNormDrop},
     {2, 128},
-    {65, 33, kDropHalf},
-    {64, 192, kDrop, true, true},
+    {65, 33, kLayerNormDropHalf},
+    {64, 192, kLayerNormDrop, true, true},
     {9, 256, {}, true, false},
     {3, 768, {}, true, true},
-    {3, 768, kDrop, true, false},
-    {70, 312, kDrop},
+    {3, 768, kLayerNormDrop, true, false},
+    {70, 312, kLayerNormDrop},
     {2, 3072},
-    {300, 64, kDrop},
+    {300, 64, kLayerNormDrop},
     {513, 96, {}, false},
     {6, 129, {}, true, true, 1e-12, 100},  // one pass over sum and sum of squares would lose its digits here
     {6, 768, {}, false, false, 1e-12, 100},
 };
 
-struct Inputs {
+struct LayerNormInputs {
   Tensor x, residual, gamma, beta;
 };
 
-Inputs random_inputs(const LayerNormCase& c, CallBuilder& b) {
+LayerNormInputs random_layer_norm(const LayerNormCase& c, CallBuilder& b) {
   return {b.normal({c.T, c.H}, 1, c.offset), c.residual ? b.normal({c.T, c.H}) : Tensor(), b.normal({c.H}, 0.3, 1),
           b.normal({c.H}, 0.5)};
 }
 
-AddLayerNormArgs exact_forward(const LayerNormCase& c, const Inputs& in) {
+AddLayerNormArgs layer_norm_exact_forward(const LayerNormCase& c, const LayerNormInputs& in) {
   const AddLayerNormArgs args{.x = in.x,
                               .residual = in.residual,
                               .gamma = in.gamma,
@@ -84,8 +84,8 @@ double factor(const LayerNormCase& c, Random16& random, int64_t i) {
 
 /// Magnitudes of sum (|m x| + |residual|), mean (their mean over H), rstd and y. A centred element is wrong by its
 /// row's a_h = |sum_h| + mean |sum|, the variance therefore by 2 mean |sum - mean| a of itself.
-std::vector<Tensor> forward_magnitudes(const LayerNormCase& c, const Inputs& in) {
-  const AddLayerNormArgs exact = exact_forward(c, in);
+std::vector<Tensor> layer_norm_forward_magnitudes(const LayerNormCase& c, const LayerNormInputs& in) {
+  const AddLayerNormArgs exact = layer_norm_exact_forward(c, in);
   const double H = static_cast<double>(c.H);
   const Tensor sums(exact.sum.shape(), DType::kF64), means = zeros_f64({c.T}), rstds = zeros_f64({c.T});
   const Tensor y(exact.sum.shape(), DType::kF64);
@@ -112,7 +112,7 @@ std::vector<Tensor> forward_magnitudes(const LayerNormCase& c, const Inputs& in)
 }
 
 void build_forward(const LayerNormCase& c, CallBuilder& b) {
-  const Inputs in = random_inputs(c, b);
+  const LayerNormInputs in = random_layer_norm(c, b);
   const AddLayerNormArgs args{.x = b.input(in.x),
                               .residual = b.input(in.residual),
                               .gamma = b.input(in.gamma),
@@ -124,12 +124,12 @@ void build_forward(const LayerNormCase& c, CallBuilder& b) {
                               .rstd = c.statistics ? b.output("rstd", {c.T}) : Tensor(),
                               .y = b.output("y", {c.T, c.H})};
   b.call.run = [=](const Backend& backend) { backend.add_layer_norm(args); };
-  b.call.magnitudes = [=] { return forward_magnitudes(c, in); };
+  b.call.magnitudes = [=] { return layer_norm_forward_magnitudes(c, in); };
 }
 
 /// The backward formulas with absolute values; e = (|sum| + |mean|) rstd bounds xhat and its error.
-std::vector<Tensor> backward_magnitudes(const LayerNormCase& c, const Inputs& in, const AddLayerNormArgs& exact,
-                                        const Tensor& dy) {
+std::vector<Tensor> layer_norm_backward_magnitudes(const LayerNormCase& c, const LayerNormInputs& in,
+                                                   const AddLayerNormArgs& exact, const Tensor& dy) {
   const Tensor dx = zeros_f64({c.T, c.H}), dsum = zeros_f64({c.T, c.H}), dgamma = zeros_f64({c.H}),
                dbeta = zeros_f64({c.H});
   Random16 random(c.dropout);
@@ -159,9 +159,9 @@ std::vector<Tensor> backward_magnitudes(const LayerNormCase& c, const Inputs& in
 }
 
 void build_backward(const LayerNormCase& c, CallBuilder& b) {
-  const Inputs in = random_inputs(c, b);
+  const LayerNormInputs in = random_layer_norm(c, b);
   const Tensor dy = b.normal({c.T, c.H});
-  const AddLayerNormArgs exact = exact_forward(c, in);
+  const AddLayerNormArgs exact = layer_norm_exact_forward(c, in);
   const AddLayerNormBackwardArgs args{.sum = b.saved(exact.sum),
                                       .mean = b.saved(exact.mean),
                                       .rstd = b.saved(exact.rstd),
@@ -173,19 +173,19 @@ void build_backward(const LayerNormCase& c, CallBuilder& b) {
                                       .dgamma = b.output("dgamma", {c.H}),
                                       .dbeta = b.output("dbeta", {c.H})};
   b.call.run = [=](const Backend& backend) { backend.add_layer_norm_backward(args); };
-  b.call.magnitudes = [=] { return backward_magnitudes(c, in, exact, dy); };
-  b.call.forward = [=] { return exact_forward(c, in).y; };
+  b.call.magnitudes = [=] { return layer_norm_backward_magnitudes(c, in, exact, dy); };
+  b.call.forward = [=] { return layer_norm_exact_forward(c, in).y; };
   b.call.dy = dy;
   b.call.gradients = {{in.x, args.dx}, {in.residual, args.dresidual}, {in.gamma, args.dgamma}, {in.beta, args.dbeta}};
 }
 
-Case forward_case(const LayerNormCase& c) {
+Case layer_norm_forward_case(const LayerNormCase& c) {
   return {.kernel = "add_layer_norm",
           .name = c.name(),
           .flops = 8.0 * double(c.T) * double(c.H),
           .build = [c](CallBuilder& b) { build_forward(c, b); }};
 }
-Case backward_case(const LayerNormCase& c) {
+Case layer_norm_backward_case(const LayerNormCase& c) {
   return {.kernel = "add_layer_norm_backward",
           .name = c.name(),
           .flops = 14.0 * double(c.T) * double(c.H),
@@ -196,8 +196,8 @@ Case backward_case(const LayerNormCase& c) {
 
 std::vector<Case> layer_norm_cases() {
   std::vector<Case> cases;
-  for (const LayerNormCase& c : kCases) cases.push_back(forward_case(c));
-  for (const LayerNormCase& c : kCases) cases.push_back(backward_case(c));
+  for (const LayerNormCase& c : kLayerNormCases) cases.push_back(layer_norm_forward_case(c));
+  for (const LayerNormCase& c : kLayerNormCases) cases.push_back(layer_norm_backward_case(c));
   return cases;
 }
 
@@ -208,9 +208,10 @@ std::vector<Case> layer_norm_timing_cases() {
     return one;
   };
   std::vector<Case> cases;
-  for (const auto& [T, H] : kSizes) cases.push_back(named(forward_case({T, H, {}, true, false}), "", T, H));
-  for (const auto& [T, H] : kSizes) cases.push_back(named(forward_case({T, H, kDrop}), "_training", T, H));
-  for (const auto& [T, H] : kSizes) cases.push_back(named(backward_case({T, H, kDrop}), "", T, H));
+  for (const auto& [T, H] : kSizes) cases.push_back(named(layer_norm_forward_case({T, H, {}, true, false}), "", T, H));
+  for (const auto& [T, H] : kSizes)
+    cases.push_back(named(layer_norm_forward_case({T, H, kLayerNormDrop}), "_training", T, H));
+  for (const auto& [T, H] : kSizes) cases.push_back(named(layer_norm_backward_case({T, H, kLayerNormDrop}), "", T, H));
   return cases;
 }
 

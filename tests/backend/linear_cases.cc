@@ -30,7 +30,7 @@ struct LinearShape {
   int64_t T, K, M;
 };
 // Sizes 0 and 1, odd ones around the borders of tiles and panels, BERT's own from tiny to base, many rows.
-constexpr LinearShape kShapes[] = {
+constexpr LinearShape kLinearShapes[] = {
     {0, 7, 5},      {3, 0, 5},       {3, 5, 0},      {1, 1, 1},      {1, 7, 1},       {2, 1, 16},     {7, 13, 33},
     {13, 33, 7},    {6, 16, 15},     {6, 17, 16},    {12, 64, 17},   {33, 65, 127},   {65, 127, 33},  {127, 33, 65},
     {2, 128, 128},  {5, 128, 512},   {64, 192, 192}, {17, 192, 768}, {17, 256, 1024}, {9, 768, 768},  {7, 768, 3072},
@@ -184,10 +184,10 @@ std::vector<Case> linear_cases() {
         for (const bool prepared : {true, false})
           if (activation != Activation::kNone || !pre)
             cases.push_back(linear_case({{7, 13, 33}, activation, bias, pre, prepared}));
-  for (size_t i = 0; i < std::size(kShapes); ++i) {
+  for (size_t i = 0; i < std::size(kLinearShapes); ++i) {
     const Activation activation = kActivations[i % 5];
-    cases.push_back(linear_case({kShapes[i], activation, true, true, true}));
-    cases.push_back(linear_case({kShapes[i], kActivations[(i + 1) % 5], i % 3 != 0, false, false}));
+    cases.push_back(linear_case({kLinearShapes[i], activation, true, true, true}));
+    cases.push_back(linear_case({kLinearShapes[i], kActivations[(i + 1) % 5], i % 3 != 0, false, false}));
   }
   for (const Activation activation : kActivations) {
     cases.push_back(linear_backward_case({{7, 13, 9}, activation}));
@@ -196,11 +196,13 @@ std::vector<Case> linear_cases() {
     cases.push_back(linear_backward_case({{5, 3, 7}, activation, false, false, true}));
     cases.push_back(linear_backward_case({{5, 3, 7}, activation, false, true, true}));
   }
-  for (size_t i = 0; i < std::size(kShapes); ++i) {
-    cases.push_back(linear_backward_case({kShapes[i], kActivations[i % 5]}));
-    const bool large = kShapes[i].K * kShapes[i].M > 500000;  // one variant is enough for the time that they take
+  for (size_t i = 0; i < std::size(kLinearShapes); ++i) {
+    cases.push_back(linear_backward_case({kLinearShapes[i], kActivations[i % 5]}));
+    const bool large =
+        kLinearShapes[i].K * kLinearShapes[i].M > 500000;  // one variant is enough for the time that they take
     if (!large)
-      cases.push_back(linear_backward_case({kShapes[i], kActivations[(i + 2) % 5], i % 2 == 0, true, i % 3 != 0}));
+      cases.push_back(
+          linear_backward_case({kLinearShapes[i], kActivations[(i + 2) % 5], i % 2 == 0, true, i % 3 != 0}));
   }
   return cases;
 }

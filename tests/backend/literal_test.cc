@@ -156,7 +156,7 @@ struct ActivationLiteral {
   std::vector<double> y, slopes;
 };
 const std::vector<double> kPoints = {-3, -1, -0.1, 0, 0.5, 2};
-const ActivationLiteral kActivations[] = {
+const ActivationLiteral kActivationLiterals[] = {
     {Activation::kNone, {-3, -1, -0.1, 0, 0.5, 2}, {1, 1, 1, 1, 1, 1}},
     {Activation::kGelu,
      {-0.00404969409489031, -0.15865525393145702, -0.0460172162722971, 0, 0.34573123063700656, 1.9544997361036416},
@@ -173,7 +173,7 @@ const ActivationLiteral kActivations[] = {
 /// A linear layer of weight 1 shows the activation itself, its backward pass with dy = 1 the slope.
 TEST(Literal, Activations) {
   everywhere([](const Where& on) {
-    for (const ActivationLiteral& c : kActivations) {
+    for (const ActivationLiteral& c : kActivationLiterals) {
       SCOPED_TRACE(static_cast<int>(c.activation));
       const Tensor x = on.of({6, 1}, kPoints), one = on.of({1, 1}, {1}), y = on.empty({6, 1}), dx = on.empty({6, 1});
       on.backend.linear(

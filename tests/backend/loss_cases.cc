@@ -67,7 +67,7 @@ struct CrossEntropyInputs {
   Tensor logits, targets, weights, row_weights;
 };
 
-CrossEntropyInputs random_inputs(const CrossEntropyCase& c, CallBuilder& b) {
+CrossEntropyInputs random_cross_entropy(const CrossEntropyCase& c, CallBuilder& b) {
   const Tensor logits = b.normal({c.R, c.C}, c.sigma, c.offset), targets = b.integers({c.R}, 0, c.C);
   const Tensor weights = c.weights ? absolute(b.normal({c.C}, 0.5, 1)) : Tensor();
   for (int64_t r = 0; r < c.R; ++r)
@@ -119,7 +119,7 @@ std::vector<Tensor> cross_entropy_magnitudes(const CrossEntropyCase& c, const Cr
 }
 
 void build_cross_entropy(const CrossEntropyCase& c, CallBuilder& b) {
-  const CrossEntropyInputs in = random_inputs(c, b);
+  const CrossEntropyInputs in = random_cross_entropy(c, b);
   const CrossEntropyArgs args{.logits = b.input(in.logits),
                               .targets = b.input(in.targets),
                               .class_weight = b.input(in.weights),

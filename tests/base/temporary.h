@@ -73,4 +73,17 @@ std::string error_of(Work&& work) {
   return "no error";
 }
 
+/// The message of the cloze::Error with `code` that `work` must throw.
+template <class Work>
+std::string error_of(Work&& work, ErrorCode code) {
+  try {
+    work();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), code) << error.what();
+    return error.what();
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return "";
+}
+
 }  // namespace cloze::test

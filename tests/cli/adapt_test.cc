@@ -9,10 +9,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-const std::string kModel = CLOZE_SOURCE_DIR "/models/cloze-mini-en-zh";
-
 std::string adapting(const Workplace& place, const std::string& more) {
-  return "finetune --task text-classification --model " + kModel + " --train " + sample("reviews_en.train.tsv") +
+  return "finetune --task text-classification --model " + kShippedModel + " --train " + sample("reviews_en.train.tsv") +
          " --max-length 32 --steps 2 --batch-size 4 --adapt-epochs 1 --adapt-max-length 32 --output " +
          (place / "out").string() + " " + more;
 }
@@ -37,7 +35,8 @@ TEST(Adapt, TrainsOnTheTextsOfTablesAndLinesFirst) {
       place.cloze("embed --model " + (place / "out" / "adapted").string() + " --input " + (place / "more.txt").string())
           .exit_code,
       0);
-  EXPECT_NE(read_file(place / "out" / "adapted" / "model.safetensors"), read_file(Path(kModel) / "model.safetensors"));
+  EXPECT_NE(read_file(place / "out" / "adapted" / "model.safetensors"),
+            read_file(Path(kShippedModel) / "model.safetensors"));
   const Outcome again = place.cloze(command + " --resume");
   EXPECT_EQ(again.exit_code, 0);
   EXPECT_THAT(again.err, HasSubstr("was adapted already"));
@@ -47,7 +46,7 @@ TEST(Adapt, TrainsOnTheTextsOfTablesAndLinesFirst) {
 TEST(Adapt, AFrozenEncoderIsTheAdaptedOne) {
   const Workplace place;
   const Outcome trained =
-      place.cloze("finetune --task text-classification --encoder frozen --model " + kModel + " --train " +
+      place.cloze("finetune --task text-classification --encoder frozen --model " + kShippedModel + " --train " +
                   sample("reviews_en.train.tsv") + " --adapt " + sample("reviews_en.test.tsv") +
                   " --adapt-epochs 1 --adapt-max-length 32 --output " + (place / "out").string());
   ASSERT_EQ(trained.exit_code, 0) << trained.err;
@@ -64,7 +63,7 @@ TEST(Adapt, MistakesAreFoundBeforeTheTextsAreRead) {
     EXPECT_THAT(outcome.err, HasSubstr(words));
     EXPECT_FALSE(std::filesystem::exists(place / "out" / "adapted" / "model.safetensors"));
   };
-  expect("finetune --task text-classification --model " + kModel + " --train x.tsv --output " +
+  expect("finetune --task text-classification --model " + kShippedModel + " --train x.tsv --output " +
              (place / "out").string() + " --adapt-epochs 2",
          2, "--adapt-epochs goes with --adapt only");
   const std::string texts = "--adapt " + sample("reviews_en.test.tsv");

@@ -7,10 +7,10 @@ namespace {
 
 using ::testing::HasSubstr;
 
-const std::string kRows =
+const std::string kCompareRows =
     "printf 'label\\ttext\\nup\\tgood x\\ndown\\tbad x\\nup\\tgood y\\ndown\\tbad y\\n' > ${D}t.tsv; ";
-const std::string kCommand = "$CLOZE compare-transfer --model $M --dev ${D}t.tsv --output ${D}out --threads 1 ";
-const std::string kCompare = kRows + kCommand + "--train ${D}t.tsv ";
+const std::string kCompareCommand = "$CLOZE compare-transfer --model $M --dev ${D}t.tsv --output ${D}out --threads 1 ";
+const std::string kCompare = kCompareRows + kCompareCommand + "--train ${D}t.tsv ";
 
 TEST(CompareTransfer, MeasuresTheWaysAndRecommendsOne) {
   const HostilePlace place;
@@ -54,8 +54,8 @@ TEST(CompareTransfer, MistakesAreTold) {
 
 TEST(CompareTransfer, AWayThatFailsSaysWhyAndTheOthersGoOn) {
   const HostilePlace place;
-  const Outcome outcome =
-      place.run(kRows + "head -2 ${D}t.tsv > ${D}one.tsv; " + kCommand + "--train ${D}one.tsv --ways linear prototype");
+  const Outcome outcome = place.run(kCompareRows + "head -2 ${D}t.tsv > ${D}one.tsv; " + kCompareCommand +
+                                    "--train ${D}one.tsv --ways linear prototype");
   expect_outcome(place, outcome, 1,
                  {"prototype    failed: %one.tsv: all 1 rows have the label \"up\"",
                   "linear       failed: %one.tsv: all 1 rows have the label \"up\"", "no way came to its end"});

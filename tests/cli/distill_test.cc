@@ -5,7 +5,7 @@
 namespace cloze::test {
 namespace {
 
-const std::string kMake =
+const std::string kMakeTeacher =
     "printf 'label\\ttext\\nup\\tgood x\\ndown\\tbad x\\nup\\tgood\\ndown\\tbad y\\n' > ${D}t.tsv; "
     "printf 'good z\\nbad z\\nx y z\\n' > ${D}u.txt; "
     "$CLOZE finetune --task text-classification --from-scratch --vocab $M/vocab.txt --layers 4 --hidden 16 --heads 2 "
@@ -23,7 +23,8 @@ double accuracy(const HostilePlace& place, const std::string& model) {
 
 TEST(DistillCommand, AStudentOfHalfTheLayersLearnsAnswersAndStates) {
   const HostilePlace place;
-  const Outcome made = place.run(kMake + kDistill + "--epochs 40 --hidden-weight 1 --relation-weight 1 --output ${D}s");
+  const Outcome made =
+      place.run(kMakeTeacher + kDistill + "--epochs 40 --hidden-weight 1 --relation-weight 1 --output ${D}s");
   expect_outcome(place, made, 0, {"model: 2 layers, hidden 16"});
   EXPECT_EQ(accuracy(place, "s"), 1);
   const Json run = Json::parse(read_file(place / "s" / "run.json"));
@@ -36,7 +37,7 @@ TEST(DistillCommand, AStudentOfHalfTheLayersLearnsAnswersAndStates) {
 
 TEST(DistillCommand, AStudentOfItsOwnShapeLearnsFromTextsWithoutLabels) {
   const HostilePlace place;
-  const Outcome made = place.run(kMake + kDistill +
+  const Outcome made = place.run(kMakeTeacher + kDistill +
                                  "--from-scratch --layers 1 --hidden 12 --heads 2 --epochs 150 --hidden-weight 0.5 "
                                  "--relation-weight 0.5 --unlabelled ${D}u.txt "
                                  "--output ${D}s");
@@ -55,7 +56,7 @@ TEST(DistillCommand, TheTeachersAnswersAreWhatUnlabelledTextsTeach) {
   const HostilePlace place;
   // Labels say the opposite of the teacher, and weigh nothing.
   const Outcome made =
-      place.run(kMake +
+      place.run(kMakeTeacher +
                 "sed 's/^up/x/; s/^down/up/; s/^x/down/' ${D}t.tsv > ${D}w.tsv; cut -f2 ${D}t.tsv | tail -4 "
                 "> ${D}u.txt; $CLOZE distill --teacher ${D}teacher --train ${D}w.tsv --unlabelled "
                 "${D}u.txt --teacher-weight 1 --epochs 60 --learning-rate 3e-3 --dropout 0 --threads 1 "
@@ -66,7 +67,7 @@ TEST(DistillCommand, TheTeachersAnswersAreWhatUnlabelledTextsTeach) {
 
 TEST(DistillCommand, MistakesAreTold) {
   const HostilePlace place;
-  place.run(kMake);
+  place.run(kMakeTeacher);
   const auto refused = [&](const std::string& command, int status, const char* words) {
     expect_outcome(place, place.run(command + " --output ${D}no"), status, {words});
     EXPECT_FALSE(std::filesystem::exists(place / "no")) << command;

@@ -9,14 +9,14 @@ namespace {
 
 using ::testing::HasSubstr;
 
-const std::string kMake =
+const std::string kMakeMembers =
     "printf 'label\\ttext\\tstars\\nup\\tgood x\\t5\\ndown\\tbad x\\t1\\nup\\tgood y\\t4\\ndown\\tbad y\\t2\\n' > "
     "${D}t.tsv; "
     "tac ${D}t.tsv | grep -v label | (head -1 ${D}t.tsv; cat) > ${D}r.tsv; "
     "for c in linear knn; do [ -d ${D}$c ] || $CLOZE finetune --task text-classification --encoder frozen --model $M "
     "--train ${D}t.tsv "
     "--output ${D}$c --classifier $c $([ $c = knn ] || echo --features numeric=stars) 2> ${D}log || exit 9; done; ";
-const std::string kJoin = kMake + "$CLOZE ensemble --models ${D}linear ${D}knn --output ${D}out ";
+const std::string kJoin = kMakeMembers + "$CLOZE ensemble --models ${D}linear ${D}knn --output ${D}out ";
 
 std::vector<double> scores(const Outcome& predicted) {
   const Json line = Json::parse(predicted.out.substr(0, predicted.out.find('\n')));
@@ -51,7 +51,7 @@ TEST(EnsembleCommand, StacksOnHeldOutRows) {
 TEST(EnsembleCommand, MistakesAreTold) {
   const HostilePlace place;
   const auto expect_usage = [&](const std::string& options, const char* words) {
-    expect_outcome(place, place.run(kMake + "$CLOZE ensemble --output ${D}out " + options), 2, {words});
+    expect_outcome(place, place.run(kMakeMembers + "$CLOZE ensemble --output ${D}out " + options), 2, {words});
     EXPECT_FALSE(std::filesystem::exists(place / "out"));
   };
   const std::string two = "--models ${D}linear ${D}knn ";
@@ -63,11 +63,12 @@ TEST(EnsembleCommand, MistakesAreTold) {
   expect_usage(two + "--weights -1 2", "must not be negative, got -1");
   expect_usage(two + "--weights 0 0", "must not all be 0");
   expect_usage(two + "--dev ${D}t.tsv --text nope", "there is no column \"nope\"");
-  expect_outcome(place,
-                 place.run(kMake + "sed 's/up/high/' ${D}t.tsv > ${D}h.tsv; $CLOZE finetune --task text-classification "
-                                   "--encoder frozen --classifier knn --model $M --train ${D}h.tsv --output ${D}other; "
-                                   "$CLOZE ensemble --output ${D}out --models ${D}linear ${D}other"),
-                 2, {"other does not know the label \"up\" of %linear; it has down, high"});
+  expect_outcome(
+      place,
+      place.run(kMakeMembers + "sed 's/up/high/' ${D}t.tsv > ${D}h.tsv; $CLOZE finetune --task text-classification "
+                               "--encoder frozen --classifier knn --model $M --train ${D}h.tsv --output ${D}other; "
+                               "$CLOZE ensemble --output ${D}out --models ${D}linear ${D}other"),
+      2, {"other does not know the label \"up\" of %linear; it has down, high"});
   expect_outcome(place, place.run(kJoin + "; $CLOZE info ${D}out"), 2, {"%out is an ensemble of several models"});
   expect_outcome(place, place.run(kJoin), 2, {"%out is not empty"});
   expect_outcome(place, place.run("$CLOZE ensemble --output ${D}more --models ${D}out ${D}knn"), 2,

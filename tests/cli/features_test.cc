@@ -7,18 +7,19 @@ namespace {
 
 using ::testing::HasSubstr;
 
-const std::string kRows =
+const std::string kFeatureRows =
     "printf 'label\\ttext\\tstars\\tshop\\nup\\tgood x\\t5\\ta\\ndown\\tbad x\\t1\\tb\\nup\\tgood y\\t\\ta\\n"
     "down\\tbad y\\t2\\ta\\n' > ${D}t.tsv; printf 'good\\t1\\nbad\\t-1\\n' > ${D}words; ";
-const std::string kFit = kRows +
-                         "$CLOZE finetune --task text-classification --encoder frozen --model $M --train ${D}t.tsv "
-                         "--dev ${D}t.tsv --output ${D}out ";
-const std::string kAll =
+const std::string kFitFeatures =
+    kFeatureRows +
+    "$CLOZE finetune --task text-classification --encoder frozen --model $M --train ${D}t.tsv "
+    "--dev ${D}t.tsv --output ${D}out ";
+const std::string kAllFeatures =
     "--features numeric=stars category=shop lexicon=${D}words tfidf-words tfidf-chars=5 encoder=$M:cls ";
 
 TEST(FeaturesCommand, AllKindsAreJoinedSavedAndRead) {
   const HostilePlace place;
-  const Outcome fitted = place.run(kFit + kAll + "--feature-cache ${D}cache; rm ${D}words");
+  const Outcome fitted = place.run(kFitFeatures + kAllFeatures + "--feature-cache ${D}cache; rm ${D}words");
   expect_outcome(place, fitted, 0,
                  {"numeric stars: mean 2.667, deviation 1.7; missing in 1 of 4 rows", "category shop: 2 values",
                   "words in 4 of 4 rows", "tfidf-words: ", "tfidf-chars: 5 terms", "vectors of 8",
@@ -42,15 +43,18 @@ TEST(FeaturesCommand, AllKindsAreJoinedSavedAndRead) {
   expect_outcome(place, place.run("$CLOZE bench --model ${D}out --mode start"), 0, {});
 }
 
-const std::string kTune = kRows +
-                          "$CLOZE finetune --task text-classification --model $M --train ${D}t.tsv --dev ${D}t.tsv "
-                          "--output ${D}out --learning-rate 1e-3 ";
+const std::string kTuneFeatures =
+    kFeatureRows +
+    "$CLOZE finetune --task text-classification --model $M --train ${D}t.tsv --dev ${D}t.tsv "
+    "--output ${D}out --learning-rate 1e-3 ";
 
 TEST(FeaturesCommand, TrainingReadsThemBesideTheText) {
   const HostilePlace place;
-  expect_outcome(place, place.run(kTune + kAll + "--epochs 30 --r-drop 1 --feature-cache ${D}cache; rm ${D}words"), 0,
-                 {"numeric stars: mean 2.667", "category shop: 2 values", "tfidf-chars: 5 terms", "vectors of 8",
-                  "initialised anew, not in the file: classifier.weight, classifier.bias, cloze.numbers.weight"});
+  expect_outcome(
+      place, place.run(kTuneFeatures + kAllFeatures + "--epochs 30 --r-drop 1 --feature-cache ${D}cache; rm ${D}words"),
+      0,
+      {"numeric stars: mean 2.667", "category shop: 2 values", "tfidf-chars: 5 terms", "vectors of 8",
+       "initialised anew, not in the file: classifier.weight, classifier.bias, cloze.numbers.weight"});
   const Outcome evaluated = place.run("$CLOZE evaluate --model ${D}out --data ${D}t.tsv");
   expect_outcome(place, evaluated, 0, {});
   EXPECT_EQ(Json::parse(evaluated.out)["accuracy"], 1.0);
@@ -63,10 +67,13 @@ TEST(FeaturesCommand, TrainingReadsThemBesideTheText) {
               ::testing::MatchesRegex("[^\n]*\"label\": *\"up\"[^\n]*\n[^\n]*\"label\": *\"down\"[^\n]*\n"));
   expect_outcome(place, place.run("echo good | $CLOZE predict --model ${D}out"), 2, {"it has no columns"});
   expect_outcome(place, place.run("$CLOZE bench --model ${D}out --mode start"), 0, {});
-  expect_outcome(place, place.run(kTune + "--epochs 30 --resume --features numeric=stars"), 2, {"features"});
+  expect_outcome(place, place.run(kTuneFeatures + "--epochs 30 --resume --features numeric=stars"), 2, {"features"});
   expect_outcome(place, place.run("rm ${D}out/features.json; " + ask), 1, {"features.json"});
   // Tuned on without them, it reads them no longer.
-  expect_outcome(place, place.run(kTune + "--overwrite --epochs 1; " + kTune + kAll + "--overwrite --epochs 1"), 0, {});
+  expect_outcome(
+      place,
+      place.run(kTuneFeatures + "--overwrite --epochs 1; " + kTuneFeatures + kAllFeatures + "--overwrite --epochs 1"),
+      0, {});
   expect_outcome(place,
                  place.run("$CLOZE finetune --task text-classification --model ${D}out --train ${D}t.tsv --output "
                            "${D}plain --epochs 1; echo good | $CLOZE predict --model ${D}plain"),
@@ -76,7 +83,7 @@ TEST(FeaturesCommand, TrainingReadsThemBesideTheText) {
 TEST(FeaturesCommand, MistakesAreTold) {
   const HostilePlace place;
   const auto expect_refused = [&](int status, const std::string& options, const char* words) {
-    expect_outcome(place, place.run(kFit + options), status, {words});
+    expect_outcome(place, place.run(kFitFeatures + options), status, {words});
     EXPECT_FALSE(std::filesystem::exists(place / "out" / "model.safetensors"));
   };
   expect_refused(2, "--features numeric=starz", "there is no column \"starz\" (--features), did you mean \"stars\"?");

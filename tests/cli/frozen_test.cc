@@ -7,14 +7,14 @@ namespace {
 
 using ::testing::HasSubstr;
 
-const std::string kFit =
+const std::string kFitFrozen =
     "printf 'label\\ttext\\nup\\tgood x\\ndown\\tbad x\\nup\\tgood y\\ndown\\tbad y\\n' > ${D}t.tsv; "
     "$CLOZE finetune --task text-classification --encoder frozen --model $M --train ${D}t.tsv --output ${D}out ";
 
 TEST(FrozenCommand, FitsEvaluatesAndPredictsAsAnyModel) {
   const HostilePlace place;
   for (const std::string classifier : {"linear", "svm", "knn", "prototype", "mlp"}) {
-    const Outcome fitted = place.run(kFit + "--overwrite --dev ${D}t.tsv --classifier " + classifier);
+    const Outcome fitted = place.run(kFitFrozen + "--overwrite --dev ${D}t.tsv --classifier " + classifier);
     expect_outcome(place, fitted, 0, {classifier + ": ", "done: vectors in", "dev accuracy", "the model is in %out"});
     const Outcome evaluated = place.run("$CLOZE evaluate --model ${D}out --data ${D}t.tsv");
     expect_outcome(place, evaluated, 0, {});
@@ -38,7 +38,7 @@ TEST(FrozenCommand, FitsEvaluatesAndPredictsAsAnyModel) {
 TEST(FrozenCommand, WrongOptionsAreUsage) {
   const HostilePlace place;
   const auto expect_usage = [&](const std::string& options, const char* words) {
-    expect_outcome(place, place.run(kFit + options), 2, {words});
+    expect_outcome(place, place.run(kFitFrozen + options), 2, {words});
     EXPECT_FALSE(std::filesystem::exists(place / "out"));
   };
   expect_usage("--classifier liner", "did you mean linear?");
@@ -56,20 +56,20 @@ TEST(FrozenCommand, WrongOptionsAreUsage) {
 TEST(FrozenCommand, BadRowsAreSaid) {
   const HostilePlace place;
   const auto expect_failure = [&](const std::string& options, const char* words) {
-    expect_outcome(place, place.run(kFit + options), 1, {words});
+    expect_outcome(place, place.run(kFitFrozen + options), 1, {words});
     EXPECT_FALSE(std::filesystem::exists(place / "out" / "model.safetensors"));
   };
   expect_failure("--folds 3", "class \"down\" has 2 row(s), fewer than the 3 folds");
   expect_failure("--classifier knn --k 9", "there are 4 rows only");
   for (const char* classifier : {"linear", "svm", "prototype", "mlp"})
-    expect_outcome(place,
-                   place.run(kFit + "--overwrite --class-weights balanced --classifier " + std::string(classifier)), 0,
-                   {"done"});
+    expect_outcome(
+        place, place.run(kFitFrozen + "--overwrite --class-weights balanced --classifier " + std::string(classifier)),
+        0, {"done"});
 }
 
 TEST(FrozenCommand, ADryRunWritesNothing) {
   const HostilePlace place;
-  const Outcome outcome = place.run(kFit + "--dry-run --feature-cache ${D}cache");
+  const Outcome outcome = place.run(kFitFrozen + "--dry-run --feature-cache ${D}cache");
   expect_outcome(place, outcome, 0, {"nothing was written"});
   EXPECT_EQ(Json::parse(outcome.out)["inputs"]["train_rows"], 4);
   EXPECT_EQ(place.files().size(), 5u) << "the model's three files, its folder and the rows";

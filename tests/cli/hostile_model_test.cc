@@ -290,12 +290,12 @@ const ModelCase kTokenizerCases[] = {
      [](const Path& dir) { make_folder(dir / "tokenizer_config.json"); }},
 };
 
-std::string name_of(const testing::TestParamInfo<ModelCase>& info) {
+std::string name_of_model(const testing::TestParamInfo<ModelCase>& info) {
   return info.param.name;
 }
-INSTANTIATE_TEST_SUITE_P(Weights, HostileModel, testing::ValuesIn(kWeightCases), name_of);
-INSTANTIATE_TEST_SUITE_P(Config, HostileModel, testing::ValuesIn(kConfigCases), name_of);
-INSTANTIATE_TEST_SUITE_P(Tokenizer, HostileModel, testing::ValuesIn(kTokenizerCases), name_of);
+INSTANTIATE_TEST_SUITE_P(Weights, HostileModel, testing::ValuesIn(kWeightCases), name_of_model);
+INSTANTIATE_TEST_SUITE_P(Config, HostileModel, testing::ValuesIn(kConfigCases), name_of_model);
+INSTANTIATE_TEST_SUITE_P(Tokenizer, HostileModel, testing::ValuesIn(kTokenizerCases), name_of_model);
 
 }  // namespace
 }  // namespace cloze::test

@@ -9,8 +9,8 @@
 namespace cloze::test {
 namespace {
 
-const std::string kTrain = "$CLOZE finetune $SCRATCH --train ${D}good.tsv ";
-const std::string kRows = "label\ttext\na\tx y\nb\tz\n";
+const std::string kTrainGood = "$CLOZE finetune $SCRATCH --train ${D}good.tsv ";
+const std::string kGoodRows = "label\ttext\na\tx y\nb\tz\n";
 constexpr const char* kFinalNames[] = {"config.json",       "vocab.txt", "tokenizer.json", "tokenizer_config.json",
                                        "model.safetensors", "run.json",  "metrics.jsonl",  "resume.safetensors"};
 
@@ -35,26 +35,27 @@ void expect_absent_or_whole(const Path& dir) {
 
 class HostileOutput : public testing::Test {
  protected:
-  void SetUp() override { place.write("good.tsv", kRows); }
+  void SetUp() override { place.write("good.tsv", kGoodRows); }
   HostilePlace place;
 };
 
 TEST_F(HostileOutput, AFileInItsPlace) {
-  const Outcome file = place.run(kTrain + "--output ${D}good.tsv");
+  const Outcome file = place.run(kTrainGood + "--output ${D}good.tsv");
   expect_outcome(place, file, 2, {"--output %good.tsv: a file of that name stands there"});
-  const Outcome under = place.run(kTrain + "--output ${D}good.tsv/x");
+  const Outcome under = place.run(kTrainGood + "--output ${D}good.tsv/x");
   expect_outcome(place, under, 1, {"cannot create the folder %good.tsv/x: Not a directory"});
-  EXPECT_EQ(read_file(place / "good.tsv"), kRows);
+  EXPECT_EQ(read_file(place / "good.tsv"), kGoodRows);
 }
 
 TEST_F(HostileOutput, NamesThatCannotBe) {
-  expect_outcome(place, place.run(kTrain + "--output ''"), 2, {"--output is needed: the folder for the trained model"});
-  expect_outcome(place, place.run(kTrain + "--output /proc/cloze"), 1, {"cannot create the folder /proc/cloze"});
-  expect_outcome(place, place.run(kTrain + "--output /dev/null"), 2, {"a file of that name stands there"});
+  expect_outcome(place, place.run(kTrainGood + "--output ''"), 2,
+                 {"--output is needed: the folder for the trained model"});
+  expect_outcome(place, place.run(kTrainGood + "--output /proc/cloze"), 1, {"cannot create the folder /proc/cloze"});
+  expect_outcome(place, place.run(kTrainGood + "--output /dev/null"), 2, {"a file of that name stands there"});
 }
 
 TEST_F(HostileOutput, AModelIsLeftAlone) {
-  const Outcome outcome = place.run(kTrain + "--output $M");
+  const Outcome outcome = place.run(kTrainGood + "--output $M");
   expect_outcome(place, outcome, 2, {"--output %m already holds model.safetensors", "--resume", "--overwrite"});
   EXPECT_EQ(read_file(place / "m" / "model.safetensors"), TinyModel::get().weights);
   EXPECT_EQ(read_file(place / "m" / "config.json"), TinyModel::get().config);
@@ -64,7 +65,7 @@ TEST_F(HostileOutput, AModelIsLeftAlone) {
 TEST_F(HostileOutput, FilesOfOthersStay) {
   place.write("out/notes.txt", "mine");
   place.write("out/figure.png", "mine too");
-  const Outcome outcome = place.run(kTrain + "--output ${D}out");
+  const Outcome outcome = place.run(kTrainGood + "--output ${D}out");
   expect_outcome(place, outcome, 0, {});
   EXPECT_EQ(read_file(place / "out" / "notes.txt"), "mine");
   EXPECT_EQ(read_file(place / "out" / "figure.png"), "mine too");
@@ -73,7 +74,7 @@ TEST_F(HostileOutput, FilesOfOthersStay) {
 
 TEST_F(HostileOutput, ALastFileThatIsAFolder) {
   make_folder(place / "out" / "vocab.txt");
-  const Outcome outcome = place.run(kTrain + "--output ${D}out");
+  const Outcome outcome = place.run(kTrainGood + "--output ${D}out");
   expect_outcome(place, outcome, 1, {"cannot write %out/vocab.txt: a folder of that name stands there"});
 }
 
@@ -82,10 +83,10 @@ TEST_F(HostileOutput, ReadOnly) {
   if (!disk.why.empty()) GTEST_SKIP() << "no mount permitted here: " << disk.why;
   TinyModel::get().write(place / "disk" / "m");
   ASSERT_TRUE(disk.make_read_only());
-  expect_outcome(place, place.run(kTrain + "--output ${D}disk/new"), 1,
+  expect_outcome(place, place.run(kTrainGood + "--output ${D}disk/new"), 1,
                  {"cannot write to %disk: Read-only file system"});
-  expect_outcome(place, place.run(kTrain + "--output ${D}disk"), 1, {"cannot write to %disk: Read-only"});
-  expect_outcome(place, place.run(kTrain + "--overwrite --output ${D}disk/m"), 1,
+  expect_outcome(place, place.run(kTrainGood + "--output ${D}disk"), 1, {"cannot write to %disk: Read-only"});
+  expect_outcome(place, place.run(kTrainGood + "--overwrite --output ${D}disk/m"), 1,
                  {"cannot write to %disk/m: Read-only"});
   EXPECT_EQ(read_file(place / "disk" / "m" / "model.safetensors"), TinyModel::get().weights);
 }
@@ -95,7 +96,7 @@ TEST_F(HostileOutput, DiskFullAtEachFile) {
   for (const int64_t kilobytes : {4, 8, 12, 16, 20, 24, 32, 40, 44, 48}) {
     SmallDisk disk(place / "disk", kilobytes);
     if (!disk.why.empty()) GTEST_SKIP() << "no mount permitted here: " << disk.why;
-    const Outcome outcome = place.run(kTrain + "--output ${D}disk/out");
+    const Outcome outcome = place.run(kTrainGood + "--output ${D}disk/out");
     if (outcome.exit_code == 0) continue;
     expect_outcome(place, outcome, 1, {"cannot write %disk/out/", "No space left on device"});
     expect_absent_or_whole(place / "disk" / "out");
@@ -109,7 +110,7 @@ TEST_F(HostileOutput, DiskFullAtEachFile) {
 TEST_F(HostileOutput, DiskFullKeepsTheModelThatStandsThere) {
   SmallDisk disk(place / "disk", 80);
   if (!disk.why.empty()) GTEST_SKIP() << "no mount permitted here: " << disk.why;
-  ASSERT_EQ(place.run(kTrain + "--output ${D}disk/out").exit_code, 0);
+  ASSERT_EQ(place.run(kTrainGood + "--output ${D}disk/out").exit_code, 0);
   const std::string weights = read_file(place / "disk" / "out" / "model.safetensors");
   // The state for a resume is three times the model, and does not fit beside it.
   const Outcome outcome = place.run(
@@ -125,7 +126,7 @@ TEST_F(HostileOutput, FilesThatMayNotGrow) {
   std::set<std::string> failed;
   for (const int blocks : {1, 2, 4, 16, 40}) {  // of 512 bytes; nobody ignores SIGXFSZ but the program itself
     std::filesystem::remove_all(place / "out");
-    const Outcome outcome = place.run(fmt::format("ulimit -f {}; ", blocks) + kTrain + "--output ${D}out");
+    const Outcome outcome = place.run(fmt::format("ulimit -f {}; ", blocks) + kTrainGood + "--output ${D}out");
     if (outcome.exit_code == 0) continue;
     expect_outcome(place, outcome, 1, {"cannot write %out/", "File too large"});
     expect_absent_or_whole(place / "out");
@@ -152,7 +153,7 @@ TEST_F(HostileOutput, StdoutFullOrClosed) {
 
 /// A closed stream's number must not become that of a file, or words would be written into it.
 TEST_F(HostileOutput, StderrClosed) {
-  const Outcome outcome = place.run(kTrain + "--output ${D}out <&- >&- 2>&-");
+  const Outcome outcome = place.run(kTrainGood + "--output ${D}out <&- >&- 2>&-");
   EXPECT_EQ(outcome.exit_code, 0);
   expect_absent_or_whole(place / "out");
   EXPECT_EQ(place.run("$CLOZE predict --model ${D}out", "x\n").exit_code, 0);

@@ -175,12 +175,12 @@ const Wrong kOptions[] = {
     {"CacheDirNotWritable", pretrain("--cache-dir /proc/cloze"), {"cannot create the folder /proc/cloze"}, 1},
 };
 
-std::string name_of(const testing::TestParamInfo<Wrong>& info) {
+std::string name_of_wrong(const testing::TestParamInfo<Wrong>& info) {
   return info.param.name;
 }
-INSTANTIATE_TEST_SUITE_P(Corpus, HostilePretrain, testing::ValuesIn(kCorpora), name_of);
-INSTANTIATE_TEST_SUITE_P(Model, HostilePretrain, testing::ValuesIn(kModels), name_of);
-INSTANTIATE_TEST_SUITE_P(Option, HostilePretrain, testing::ValuesIn(kOptions), name_of);
+INSTANTIATE_TEST_SUITE_P(Corpus, HostilePretrain, testing::ValuesIn(kCorpora), name_of_wrong);
+INSTANTIATE_TEST_SUITE_P(Model, HostilePretrain, testing::ValuesIn(kModels), name_of_wrong);
+INSTANTIATE_TEST_SUITE_P(Option, HostilePretrain, testing::ValuesIn(kOptions), name_of_wrong);
 
 class HostilePlaces : public HostilePretrain {};
 

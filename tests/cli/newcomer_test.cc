@@ -27,7 +27,7 @@ TEST_P(Newcomer, IsToldTheNearestWord) {
   EXPECT_FALSE(std::filesystem::exists(place / "out"));
 }
 
-const std::string kTrain = "$CLOZE finetune $SCRATCH --train ${D}reviews.tsv --output ${D}out ";
+const std::string kTrainReviews = "$CLOZE finetune $SCRATCH --train ${D}reviews.tsv --output ${D}out ";
 const std::string kScratch =
     "$CLOZE finetune --task text-classification --from-scratch --train ${D}reviews.tsv --output ${D}out ";
 
@@ -41,18 +41,22 @@ const Slip kSlips[] = {
      "$CLOZE finetune --task text-clasification --from-scratch --vocab $M --train t --output ${D}out",
      {"unknown task \"text-clasification\", did you mean text-classification?"}},
     {"Size", kScratch + "--vocab $M --size bsae", {"unknown size \"bsae\", did you mean base?; known are tiny, mini"}},
-    {"Schedule", kTrain + "--schedule linaer", {"unknown schedule \"linaer\", did you mean linear?"}},
+    {"Schedule", kTrainReviews + "--schedule linaer", {"unknown schedule \"linaer\", did you mean linear?"}},
     {"Metric",
-     kTrain + "--dev ${D}reviews.tsv --save-best f1-macro",
+     kTrainReviews + "--dev ${D}reviews.tsv --save-best f1-macro",
      {"no metric \"f1-macro\", did you mean f1_macro?"}},
-    {"Layout", kTrain + "--format banking7", {"unknown table layout \"banking7\", did you mean banking77?"}},
-    {"Form", kTrain + "--format jsnl", {"unknown table layout \"jsnl\", did you mean jsonl?; there are lines, tsv"}},
-    {"InvalidUtf8", kTrain + "--invalid-utf8 refsue", {"must be refuse or replace", "did you mean refuse?"}},
+    {"Layout", kTrainReviews + "--format banking7", {"unknown table layout \"banking7\", did you mean banking77?"}},
+    {"Form",
+     kTrainReviews + "--format jsnl",
+     {"unknown table layout \"jsnl\", did you mean jsonl?; there are lines, tsv"}},
+    {"InvalidUtf8", kTrainReviews + "--invalid-utf8 refsue", {"must be refuse or replace", "did you mean refuse?"}},
     {"Precision",
      "$CLOZE bench --model $M --precision fp23",
      {"--precision must be fp32 or int8", "did you mean fp32?"}},
-    {"PrecisionOfTraining", kTrain + "--precision bf61", {"must be fp32 or bf16", "did you mean bf16?"}},
-    {"TrainingInInt8", kTrain + "--precision int8", {"int8 is for trained models", "training takes fp32 or bf16"}},
+    {"PrecisionOfTraining", kTrainReviews + "--precision bf61", {"must be fp32 or bf16", "did you mean bf16?"}},
+    {"TrainingInInt8",
+     kTrainReviews + "--precision int8",
+     {"int8 is for trained models", "training takes fp32 or bf16"}},
     {"PrecisionOfInference",
      "$CLOZE predict --model $M --precision bf16",
      {"bf16 is for training", "a trained model takes fp32 or int8"}},
@@ -60,14 +64,16 @@ const Slip kSlips[] = {
     {"BenchInferInBf16", "$CLOZE bench --model $M --precision bf16", {"bf16 is for training"}},
     {"Mode", "$CLOZE bench --model $M --mode tokenise", {"unknown --mode \"tokenise\", did you mean tokenize?"}},
     {"NotANumber", kScratch + "--vocab $M --layers two", {"--layers", "two"}},
-    {"Column", kTrain + "--label lable", {"there is no column \"lable\" (--label), did you mean \"label\"?"}},
-    {"ColumnOfText", kTrain + "--text sentense", {"there is no column \"sentense\"", "did you mean \"sentence\"?"}},
+    {"Column", kTrainReviews + "--label lable", {"there is no column \"lable\" (--label), did you mean \"label\"?"}},
+    {"ColumnOfText",
+     kTrainReviews + "--text sentense",
+     {"there is no column \"sentense\"", "did you mean \"sentence\"?"}},
 
     {"TrainFile",
      "$CLOZE finetune $SCRATCH --train ${D}reviews.tvs --output ${D}out",
      {"cannot open %reviews.tvs: No such file or directory, did you mean", "/reviews.tsv?"},
      1},
-    {"DevFile", kTrain + "--dev ${D}review.tsv", {"cannot open %review.tsv", "/reviews.tsv?"}, 1},
+    {"DevFile", kTrainReviews + "--dev ${D}review.tsv", {"cannot open %review.tsv", "/reviews.tsv?"}, 1},
     {"DataFile", "$CLOZE evaluate --model $M --data ${D}Reviews.tsv", {"did you mean", "/reviews.tsv?"}, 1},
     {"InputFile", "$CLOZE predict --model $M --input ${D}reviws.tsv", {"did you mean", "/reviews.tsv?"}, 1},
     {"TokenizeFile", "$CLOZE tokenize --model $M --input ${D}reviews.ts", {"did you mean", "/reviews.tsv?"}, 1},
@@ -114,10 +120,10 @@ const Slip kSlips[] = {
     {"Threads", "$CLOZE predict --model $M --threads 99999", {"--threads must be 0 (all) to 1024, got 99999"}},
 };
 
-std::string name_of(const testing::TestParamInfo<Slip>& info) {
+std::string name_of_slip(const testing::TestParamInfo<Slip>& info) {
   return info.param.name;
 }
-INSTANTIATE_TEST_SUITE_P(Slips, Newcomer, testing::ValuesIn(kSlips), name_of);
+INSTANTIATE_TEST_SUITE_P(Slips, Newcomer, testing::ValuesIn(kSlips), name_of_slip);
 
 /// What is unknown is kept, counted or said, never dropped in silence.
 TEST(Unknown, ConfigKeysStayAndTensorsAreReported) {

@@ -66,6 +66,9 @@ class Workplace {
   Path dir_;
 };
 
+/// The checkpoint that comes with the source.
+inline const std::string kShippedModel = CLOZE_SOURCE_DIR "/models/cloze-mini-en-zh";
+
 inline std::string sample(const std::string& name) {
   return std::string(CLOZE_SOURCE_DIR "/samples/") + name;
 }

@@ -8,12 +8,11 @@ namespace {
 
 using ::testing::HasSubstr;
 
-const std::string& kMake = kTunedModel;
 const std::string kPrune = "$CLOZE prune --model ${D}tuned --output ${D}p --batch 1 --length 4 --multiple 1 ";
 
 TEST(PruneCommand, PrunesMeasuresAndRunsEverywhere) {
   const HostilePlace place;
-  const Outcome pruned = place.run(kMake + kPrune + "--keep heads=0.5,ffn=0.5 --data ${D}t.tsv --dev ${D}t.tsv");
+  const Outcome pruned = place.run(kTunedModel + kPrune + "--keep heads=0.5,ffn=0.5 --data ${D}t.tsv --dev ${D}t.tsv");
   expect_outcome(place, pruned, 0,
                  {"heads/neurons by layer: 2/", "before   loss", "after    loss", "the pruned model is in %p"});
   const Json line = Json::parse(pruned.out);
@@ -35,7 +34,7 @@ TEST(PruneCommand, PrunesMeasuresAndRunsEverywhere) {
 TEST(PruneCommand, DenseAnswersTheSame) {
   const HostilePlace place;
   const Outcome made =
-      place.run(kMake + kPrune + "--keep heads=0.5,ffn=0.3; $CLOZE convert --dense --model ${D}p --output ${D}d");
+      place.run(kTunedModel + kPrune + "--keep heads=0.5,ffn=0.3; $CLOZE convert --dense --model ${D}p --output ${D}d");
   expect_outcome(place, made, 0, {"without --data what goes is chosen by the size of its weights alone"});
   const auto scores = [&](const std::string& model) {
     const Outcome found = place.run("echo good | $CLOZE predict --model ${D}" + model);
@@ -72,7 +71,7 @@ TEST(Teacher, ItsAnswersAreLearnedInsteadOfTheLabels) {
       "sed 's/^up/x/; s/^down/up/; s/^x/down/' ${D}t.tsv > ${D}wrong.tsv; ";  // the rows' labels turned round
   const std::string learn =
       "$CLOZE finetune --task text-classification --model $M --epochs 60 --learning-rate 3e-3 --dropout 0 --threads 1 ";
-  const Outcome made = place.run(kMake + learn + "--train ${D}t.tsv --output ${D}teacher; " + wrong + learn +
+  const Outcome made = place.run(kTunedModel + learn + "--train ${D}t.tsv --output ${D}teacher; " + wrong + learn +
                                  "--train ${D}wrong.tsv --teacher ${D}teacher --teacher-weight 1 --output ${D}student");
   expect_outcome(place, made, 0, {});
   const Outcome own = place.run("$CLOZE evaluate --model ${D}teacher --data ${D}t.tsv"),
@@ -99,7 +98,7 @@ TEST(Teacher, ItsAnswersAreLearnedInsteadOfTheLabels) {
 TEST(PruneCommand, TheHiddenWidthToo) {
   const HostilePlace place;
   const Outcome made =
-      place.run(kMake + kPrune + "--keep hidden=0.5,heads=0.5 --data ${D}t.tsv --dev ${D}t.tsv --recover 1");
+      place.run(kTunedModel + kPrune + "--keep hidden=0.5,heads=0.5 --data ${D}t.tsv --dev ${D}t.tsv --recover 1");
   expect_outcome(place, made, 0, {", hidden width "});
   const Json before = Json::parse(read_file(place / "tuned" / "config.json")),
              after = Json::parse(read_file(place / "p" / "config.json"));
@@ -113,7 +112,7 @@ TEST(PruneCommand, TheHiddenWidthToo) {
 TEST(PruneCommand, ByMovement) {
   const HostilePlace place;
   const std::string by = "--importance movement --data ${D}t.tsv ";
-  expect_outcome(place, place.run(kMake + kPrune + by + "--keep heads=0.5,ffn=0.5 --rounds 2"), 0,
+  expect_outcome(place, place.run(kTunedModel + kPrune + by + "--keep heads=0.5,ffn=0.5 --rounds 2"), 0,
                  {"heads/neurons by layer: ", "the pruned model is in %p"});
   expect_outcome(place,
                  place.run("mv ${D}p ${D}units; " + kPrune + by +
@@ -130,13 +129,14 @@ TEST(PruneCommand, ByMovement) {
 
 TEST(PruneCommand, FasterByTheClock) {
   const HostilePlace place;
-  expect_outcome(place, place.run(kMake + kPrune + "--target-speedup 1.01 --data ${D}t.tsv"), 0, {"timing layers"});
+  expect_outcome(place, place.run(kTunedModel + kPrune + "--target-speedup 1.01 --data ${D}t.tsv"), 0,
+                 {"timing layers"});
   EXPECT_TRUE(std::filesystem::exists(place / "p" / "model.safetensors"));
 }
 
 TEST(PruneCommand, MistakesAreTold) {
   const HostilePlace place;
-  place.run(kMake);
+  place.run(kTunedModel);
   const auto expect_refused = [&](int status, const std::string& options, const char* words) {
     expect_outcome(place, place.run(kPrune + options), status, {words});
     EXPECT_FALSE(std::filesystem::exists(place / "p"));
@@ -160,7 +160,8 @@ TEST(PruneCommand, MistakesAreTold) {
 
 TEST(PruneCommand, ZerosStayZerosWhileTheRestIsTrained) {
   const HostilePlace place;
-  const Outcome made = place.run(kMake + kPrune + "--sparsity 0.8 --recover 2 --gradual --rounds 2 --data ${D}t.tsv");
+  const Outcome made =
+      place.run(kTunedModel + kPrune + "--sparsity 0.8 --recover 2 --gradual --rounds 2 --data ${D}t.tsv");
   expect_outcome(place, made, 0, {"training again on %t.tsv, 70 % zeros", "of the encoder's products are zeros"});
   const auto zeros = [&](const char* model) {
     Weights weights{place / model};

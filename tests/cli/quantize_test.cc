@@ -8,12 +8,11 @@ namespace {
 
 using ::testing::HasSubstr;
 
-const std::string& kMake = kTunedModel;
 const std::string kQuantize = "$CLOZE quantize --model ${D}tuned --output ${D}q ";
 
 TEST(QuantizeCommand, EightBitsRunEverywhere) {
   const HostilePlace place;
-  const Outcome made = place.run(kMake + kQuantize + "--dev ${D}t.tsv");
+  const Outcome made = place.run(kTunedModel + kQuantize + "--dev ${D}t.tsv");
   expect_outcome(place, made, 0, {"weights ", "accuracy ", "done: the model is in %q"});
   const Json line = Json::parse(made.out);
   EXPECT_EQ(line["int8"], Json({"embeddings", "layer.0.attention", "layer.0.ffn"}));
@@ -37,7 +36,7 @@ TEST(QuantizeCommand, EightBitsRunEverywhere) {
 
 TEST(QuantizeCommand, PartsThatCostTooMuchStayFloats) {
   const HostilePlace place;
-  const Outcome made = place.run(kMake + kQuantize + "--dev ${D}t.tsv --max-drop 100");
+  const Outcome made = place.run(kTunedModel + kQuantize + "--dev ${D}t.tsv --max-drop 100");
   expect_outcome(place, made, 0, {"alone in 8 bits", "layer.0.ffn"});
   EXPECT_EQ(Json::parse(made.out)["int8"].size(), 3);
   const Outcome skipped = place.run("$CLOZE quantize --model ${D}tuned --output ${D}s --skip embeddings,layer.0.ffn");
@@ -47,7 +46,7 @@ TEST(QuantizeCommand, PartsThatCostTooMuchStayFloats) {
 
 TEST(QuantizeCommand, InputsMeasuredBeforehand) {
   const HostilePlace place;
-  const Outcome made = place.run(kMake + kQuantize + "--calibrate ${D}t.tsv --dev ${D}t.tsv");
+  const Outcome made = place.run(kTunedModel + kQuantize + "--calibrate ${D}t.tsv --dev ${D}t.tsv");
   expect_outcome(place, made, 0, {"inputs measured on ", "they are few"});
   const std::string info = place.run("$CLOZE info ${D}q").out;
   EXPECT_THAT(info, HasSubstr("I8"));
@@ -65,7 +64,7 @@ TEST(QuantizeCommand, InputsMeasuredBeforehand) {
 TEST(QuantizeCommand, HalfWidthTakesHalfAndComesBack) {
   const HostilePlace place;
   const Outcome made =
-      place.run(kMake + kQuantize + "--weights f16; $CLOZE quantize --model ${D}q --weights f32 --output ${D}f");
+      place.run(kTunedModel + kQuantize + "--weights f16; $CLOZE quantize --model ${D}q --weights f32 --output ${D}f");
   expect_outcome(place, made, 0, {});
   const auto size = [&](const char* name) { return std::filesystem::file_size(place / name / "model.safetensors"); };
   EXPECT_LT(size("q"), size("f"));
@@ -94,8 +93,8 @@ TEST(QuantizeCommand, RefusesInWords) {
 
 TEST(CompareCommand, ModelsStandSideBySide) {
   const HostilePlace place;
-  const Outcome made =
-      place.run(kMake + kQuantize + "2>> ${D}log > ${D}log; $CLOZE compare ${D}tuned ${D}q --data ${D}t.tsv --runs 1");
+  const Outcome made = place.run(kTunedModel + kQuantize +
+                                 "2>> ${D}log > ${D}log; $CLOZE compare ${D}tuned ${D}q --data ${D}t.tsv --runs 1");
   expect_outcome(place, made, 0,
                  {"parameters", "1x128 ms", "against %tuned: ", "McNemar's exact test", "All measured now"});
   const Json first = Json::parse(made.out.substr(0, made.out.find('\n')));
@@ -118,7 +117,8 @@ const std::string kCompress =
 // How much is pruned on the way depends on the clock, which sees little of so small a model.
 TEST(CompressCommand, WritesTheChosenModelAndItsReport) {
   const HostilePlace place;
-  const Outcome made = place.run(kMake + kCompress + "--speedup 1.3 --max-drop 100 --steps 1 --rounds 1 --multiple 4");
+  const Outcome made =
+      place.run(kTunedModel + kCompress + "--speedup 1.3 --max-drop 100 --steps 1 --rounds 1 --multiple 4");
   expect_outcome(place, made, 0, {"> chosen", "whole ", "int8 ", "done: the model is in %c"});
   const Json whole = Json::parse(made.out.substr(0, made.out.find('\n')));
   EXPECT_EQ(whole["model"], "whole");
@@ -131,7 +131,7 @@ TEST(CompressCommand, WritesTheChosenModelAndItsReport) {
 
 TEST(CompressCommand, RefusesInWords) {
   const HostilePlace place;
-  place.run(kMake);
+  place.run(kTunedModel);
   const auto refused = [&](const std::string& options, int code, const std::string& words) {
     expect_outcome(place, place.run(kCompress + options), code, {words});
     EXPECT_FALSE(std::filesystem::exists(place / "c")) << options;
@@ -148,7 +148,7 @@ TEST(PruneCommand, GoesToASizeAndRecovers) {
   const HostilePlace place;
   const std::string prune =
       "$CLOZE prune --model ${D}tuned --output ${D}p --batch 1 --length 4 --multiple 1 --data ${D}t.tsv ";
-  const Outcome made = place.run(kMake + prune + "--target-size 4.5kB --dev ${D}t.tsv --recover 2");
+  const Outcome made = place.run(kTunedModel + prune + "--target-size 4.5kB --dev ${D}t.tsv --recover 2");
   expect_outcome(place, made, 0, {"training again on %t.tsv", "after    loss"});
   EXPECT_LT(std::filesystem::file_size(place / "p" / "model.safetensors"), 4500);
   const auto refused = [&](const std::string& options, int code, const std::string& words) {

@@ -14,12 +14,10 @@ namespace {
 using ::testing::Contains;
 using ::testing::HasSubstr;
 
-const std::string kModel = CLOZE_SOURCE_DIR "/models/cloze-mini-en-zh";
-
 /// The guesses for the only mask of a text.
 std::vector<std::string> guesses(const std::string& text) {
   const Workplace place;
-  const Outcome outcome = place.cloze("predict --task fill-mask --top-k 8 --model " + kModel + " --input " +
+  const Outcome outcome = place.cloze("predict --task fill-mask --top-k 8 --model " + kShippedModel + " --input " +
                                       place.write("text.txt", text + "\n").string());
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   const Json answer = Json::parse(outcome.out);
@@ -30,10 +28,10 @@ std::vector<std::string> guesses(const std::string& text) {
 
 TEST(Shipped, HasACardAndIsSmall) {
   uintmax_t bytes = 0;
-  for (const auto& file : std::filesystem::directory_iterator(kModel)) bytes += file.file_size();
+  for (const auto& file : std::filesystem::directory_iterator(kShippedModel)) bytes += file.file_size();
   EXPECT_LE(bytes, 24'000'000U);
-  EXPECT_THAT(read_file(kModel + "/README.md"), HasSubstr("Held out"));
-  const Outcome info = Workplace().cloze("info --model " + kModel);
+  EXPECT_THAT(read_file(kShippedModel + "/README.md"), HasSubstr("Held out"));
+  const Outcome info = Workplace().cloze("info --model " + kShippedModel);
   EXPECT_EQ(info.exit_code, 0) << info.err;
   EXPECT_THAT(info.out, HasSubstr("BertForPreTraining"));
 }
@@ -58,7 +56,7 @@ TEST(Shipped, TellsNextSentencesFromOthers) {
       "match.\tnot_next\n"
       "他出生于上海，毕业于北京大学。\t他后来在美国任教，是著名的物理学家。\tis_next\n"
       "他出生于上海，毕业于北京大学。\t该车站有两个站台，位于地下一层。\tnot_next\n";
-  const Outcome outcome = place.cloze("evaluate --task next-sentence-prediction --model " + kModel + " --data " +
+  const Outcome outcome = place.cloze("evaluate --task next-sentence-prediction --model " + kShippedModel + " --data " +
                                       place.write("pairs.tsv", pairs).string());
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_GE(Json::parse(outcome.out)["accuracy"].get<double>(), 0.65) << outcome.out;

@@ -137,31 +137,32 @@ TEST_P(VocabRefusal, InWordsAndLeavesNothingBehind) {
   EXPECT_EQ(place.files(), before);
 }
 
-const std::string kTrain = "$CLOZE vocab train --output ${D}v.txt --corpus ";
-const std::string kExtend = "$CLOZE vocab extend --output ${D}n --model ";
+const std::string kTrainVocab = "$CLOZE vocab train --output ${D}v.txt --corpus ";
+const std::string kExtendVocab = "$CLOZE vocab extend --output ${D}n --model ";
 
 INSTANTIATE_TEST_SUITE_P(
     Vocab, VocabRefusal,
     testing::Values(
-        Refusal{"EmptyCorpus", kTrain + "-", " \n", 1, {"the corpus is empty: 2 bytes of text without a word"}},
-        Refusal{"NoText", kTrain + "$M/model.safetensors", "", 1, {"model.safetensors is not text", "NUL"}},
-        Refusal{"MissingFile", kTrain + "${D}a.txt", "", 1, {"cannot open %a.txt"}},
-        Refusal{"SmallSize", kTrain + "- --size 6", "a b c", 1, {"give a size of at least 8"}},
+        Refusal{"EmptyCorpus", kTrainVocab + "-", " \n", 1, {"the corpus is empty: 2 bytes of text without a word"}},
+        Refusal{"NoText", kTrainVocab + "$M/model.safetensors", "", 1, {"model.safetensors is not text", "NUL"}},
+        Refusal{"MissingFile", kTrainVocab + "${D}a.txt", "", 1, {"cannot open %a.txt"}},
+        Refusal{"SmallSize", kTrainVocab + "- --size 6", "a b c", 1, {"give a size of at least 8"}},
         Refusal{"OverAModel", "$CLOZE vocab train --corpus - --output $M", "a", 2, {"holds a model (config.json)"}},
         Refusal{"UnknownSubCommand", "$CLOZE vocab trian", "", 2, {"did you mean train?", "train, report, extend"}},
         Refusal{"UnknownOption", "$CLOZE vocab train --sise 3", "", 2, {"--size", "cloze vocab train --help"}},
         Refusal{"NoVocabulary", "$CLOZE vocab report --vocab ${D}v --input -", "a", 1, {"neither tokenizer.json nor"}},
-        Refusal{"EmptyList", kExtend + "$M --words -", "\n", 1, {"standard input is empty: expected a word a line"}},
-        Refusal{"AllKnown", kExtend + "$M --words -", "good\n", 1, {"nothing to add: 1 words"}},
-        Refusal{"Spaces", kExtend + "$M --words -", "a\nb c\n", 1, {"standard input line 2: expected one word"}},
+        Refusal{
+            "EmptyList", kExtendVocab + "$M --words -", "\n", 1, {"standard input is empty: expected a word a line"}},
+        Refusal{"AllKnown", kExtendVocab + "$M --words -", "good\n", 1, {"nothing to add: 1 words"}},
+        Refusal{"Spaces", kExtendVocab + "$M --words -", "a\nb c\n", 1, {"standard input line 2: expected one word"}},
         Refusal{"ModelWithout",
-                "mv $M/vocab.txt ${D}w; trap \"mv ${D}w $M/vocab.txt\" EXIT; " + kExtend + "$M --words -",
+                "mv $M/vocab.txt ${D}w; trap \"mv ${D}w $M/vocab.txt\" EXIT; " + kExtendVocab + "$M --words -",
                 "a\n",
                 1,
                 {"has no vocabulary: expected vocab.txt or tokenizer.json"}},
         Refusal{"OutputExists", "$CLOZE vocab extend --words - --model $M --output $M", "a\n", 2, {"is there already"}},
-        Refusal{"WordsAndCorpus", kExtend + "$M --words - --corpus -", "a\n", 2, {"give either --words"}},
-        Refusal{"NoCount", kExtend + "$M --corpus -", "a\n", 2, {"--count"}}),
+        Refusal{"WordsAndCorpus", kExtendVocab + "$M --words - --corpus -", "a\n", 2, {"give either --words"}},
+        Refusal{"NoCount", kExtendVocab + "$M --corpus -", "a\n", 2, {"--count"}}),
     [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace

@@ -42,7 +42,7 @@ std::unique_ptr<Loaded> load(const Path& folder, Compact bits, Precision precisi
   return loaded;
 }
 
-std::vector<float> outputs_of(const Path& folder, Compact bits, Precision precision) {
+std::vector<float> quantized_outputs(const Path& folder, Compact bits, Precision precision) {
   const NoGrad no_grad;
   ForwardContext context;
   const auto loaded = load(folder, bits, precision);
@@ -81,9 +81,9 @@ TEST(Quantize, StoredBitsComputeWhatTheRoundedFloatsDo) {
   for (const std::string& name : weights.names())
     if (weights.is_int8(name)) ++count;
   EXPECT_EQ(count, 1 + 4 + 2 + 2 + 4) << "embeddings, and six products a layer less what was pruned";
-  const auto kept = outputs_of(dir.path() / "q", Compact::kKeep, Precision::kF32);
-  const auto expanded = outputs_of(dir.path() / "q", Compact::kExpand, Precision::kInt8);
-  const auto whole = outputs_of(dir.path() / "a", Compact::kKeep, Precision::kF32);
+  const auto kept = quantized_outputs(dir.path() / "q", Compact::kKeep, Precision::kF32);
+  const auto expanded = quantized_outputs(dir.path() / "q", Compact::kExpand, Precision::kInt8);
+  const auto whole = quantized_outputs(dir.path() / "a", Compact::kKeep, Precision::kF32);
   EXPECT_LT(largest_gap(kept, expanded), 1e-5) << "8 bits made of the expanded floats are the same";
   EXPECT_GT(largest_gap(kept, whole), 1e-4) << "they are rounded";
   EXPECT_LT(largest_gap(kept, whole), 0.3);
@@ -145,13 +145,13 @@ TEST(Quantize, FixedInputsPassThroughFilesToTheBit) {
     ASSERT_TRUE(weight == nullptr || weight->inputs.has_value() == (parameter->name == up)) << parameter->name;
     EXPECT_TRUE(parameter->name != up || weight->inputs == row_scale(-0.5F, 0.75F));
   }
-  const auto q = outputs_of(path("q"), Compact::kKeep, Precision::kF32);
-  EXPECT_NE(q, outputs_of(path("free"), Compact::kKeep, Precision::kF32));
+  const auto q = quantized_outputs(path("q"), Compact::kKeep, Precision::kF32);
+  EXPECT_NE(q, quantized_outputs(path("free"), Compact::kKeep, Precision::kF32));
   // What a model that was loaded writes again is the same.
   const ModelFiles files = ModelFiles::create(path("saved"));
   files.write_json(ModelFiles::kConfig, config_json(config, loaded->parameters));
   save_parameters(files, loaded->parameters);
-  EXPECT_EQ(outputs_of(path("saved"), Compact::kKeep, Precision::kF32), q);
+  EXPECT_EQ(quantized_outputs(path("saved"), Compact::kKeep, Precision::kF32), q);
 }
 
 /// Scales in a shard of their own are neither left behind nor copied as they were.
@@ -177,8 +177,8 @@ TEST(Quantize, ShardsThatHoldPartsAloneAreReadAndNotCopied) {
   EXPECT_EQ(model_size(folder).bytes, bytes("weights.safetensors") + bytes("scales.safetensors"));
   write_quantized(folder, dir.path() / "again", {int8_parts(config), {}});
   EXPECT_FALSE(std::filesystem::exists(dir.path() / "again" / "scales.safetensors"));
-  EXPECT_EQ(outputs_of(dir.path() / "again", Compact::kKeep, Precision::kF32),
-            outputs_of(folder, Compact::kKeep, Precision::kF32));
+  EXPECT_EQ(quantized_outputs(dir.path() / "again", Compact::kKeep, Precision::kF32),
+            quantized_outputs(folder, Compact::kKeep, Precision::kF32));
 }
 
 TEST(Quantize, WhatIsLeftOutStaysToTheBit) {
@@ -189,12 +189,12 @@ TEST(Quantize, WhatIsLeftOutStaysToTheBit) {
   EXPECT_EQ(after.stored_type("bert.pooler.dense.weight"), DType::kF16);
   EXPECT_TRUE(after.is_int8("bert.encoder.layer.0.output.dense.weight"));
   EXPECT_FALSE(after.is_int8("bert.encoder.layer.1.output.dense.weight"));
-  EXPECT_LT(largest_gap(outputs_of(dir.path() / "q", Compact::kKeep, Precision::kF32),
-                        outputs_of(dir.path() / "a", Compact::kKeep, Precision::kF32)),
+  EXPECT_LT(largest_gap(quantized_outputs(dir.path() / "q", Compact::kKeep, Precision::kF32),
+                        quantized_outputs(dir.path() / "a", Compact::kKeep, Precision::kF32)),
             0.1);
   write_quantized(dir.path() / "a", dir.path() / "same", {{}, {}});
-  EXPECT_EQ(outputs_of(dir.path() / "same", Compact::kKeep, Precision::kF32),
-            outputs_of(dir.path() / "a", Compact::kKeep, Precision::kF32));
+  EXPECT_EQ(quantized_outputs(dir.path() / "same", Compact::kKeep, Precision::kF32),
+            quantized_outputs(dir.path() / "a", Compact::kKeep, Precision::kF32));
 }
 
 }  // namespace

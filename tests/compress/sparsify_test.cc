@@ -77,7 +77,7 @@ TEST(Sparsify, ByScoresAfterTheZerosThatAreThere) {
   EXPECT_EQ(refused(wrong), ErrorCode::kNotFound);
 }
 
-std::vector<float> outputs_of(const Path& folder, Compact compact) {
+std::vector<float> sparse_outputs(const Path& folder, Compact compact) {
   const NoGrad no_grad;
   ForwardContext context;
   Bert bert(load_config(ModelFiles::open(folder)), Pooler::kWith);
@@ -111,9 +111,9 @@ TEST(Sparsify, IsStoredAndKeptWithoutItsZerosAndComputesTheSame) {
     EXPECT_TRUE(noted("s"));
     EXPECT_FALSE(stores_sparse(Weights{path("d")}) || noted("d"));
     EXPECT_LT(size("s"), size("d"));
-    const std::vector<float> kept = outputs_of(path("s"), Compact::kKeep);
-    EXPECT_EQ(kept, outputs_of(path("s"), Compact::kExpand));
-    EXPECT_EQ(kept, outputs_of(path("d"), Compact::kKeep));
+    const std::vector<float> kept = sparse_outputs(path("s"), Compact::kKeep);
+    EXPECT_EQ(kept, sparse_outputs(path("s"), Compact::kExpand));
+    EXPECT_EQ(kept, sparse_outputs(path("d"), Compact::kKeep));
     // What is made of it is stored so too.
     write_pruned(path("s"), path("p"), whole_structure(config), {});
     EXPECT_TRUE(read_file(path("p") / "model.safetensors") == read_file(path("s") / "model.safetensors"));

@@ -19,7 +19,7 @@ using test::write_random;
 using Change = std::function<void(const std::string& name, const Tensor& value)>;
 
 /// Pooled vectors and hidden states of a model directory, its tensors changed before.
-std::vector<float> outputs_of(const Path& folder, const Change& change = {}) {
+std::vector<float> changed_outputs(const Path& folder, const Change& change = {}) {
   const ModelFiles files = ModelFiles::open(folder);
   const BertConfig config = load_config(files);
   Bert bert(config, Pooler::kWith);
@@ -62,8 +62,8 @@ TEST(Structure, APrunedModelIsTheWholeOneWithZeros) {
   const BertConfig pruned = load_config(ModelFiles::open(place.path() / "p"));
   EXPECT_THAT(pruned.layers, ElementsAre(LayerShape{2, 3}, LayerShape{0, 5}, LayerShape{1, 0}));
   EXPECT_EQ(pruned.head_width(), 4);
-  const std::vector<float> found = outputs_of(place.path() / "p");
-  expect_near(found, outputs_of(place.path() / "m", [](const std::string& name, const Tensor& value) {
+  const std::vector<float> found = changed_outputs(place.path() / "p");
+  expect_near(found, changed_outputs(place.path() / "m", [](const std::string& name, const Tensor& value) {
                 const auto is = [&](const char* rest) { return name == std::string("bert.encoder.layer.") + rest; };
                 if (is("0.attention.output.dense.weight")) zero_columns(value, {4, 5, 6, 7});
                 if (is("0.output.dense.weight")) zero_columns(value, {0, 3});
@@ -76,7 +76,7 @@ TEST(Structure, APrunedModelIsTheWholeOneWithZeros) {
   EXPECT_TRUE(dense.layers.empty() && dense.cloze.empty());
   EXPECT_EQ(dense.num_attention_heads, 3);
   EXPECT_EQ(dense.intermediate_size, 5);
-  expect_near(found, outputs_of(place.path() / "d"));
+  expect_near(found, changed_outputs(place.path() / "d"));
 }
 
 TEST(Structure, PrunedAgainAndWithoutLayers) {
@@ -85,7 +85,7 @@ TEST(Structure, PrunedAgainAndWithoutLayers) {
   write_pruned(place.path() / "m", place.path() / "once", {{0, {0, 2}, {1, 2, 4}}, {2, {1, 2}, {0}}}, {});
   write_pruned(place.path() / "once", place.path() / "twice", {{0, {1}, {0, 2}}, {1, {0, 1}, {0}}}, {});
   write_pruned(place.path() / "m", place.path() / "at-once", {{0, {2}, {1, 4}}, {2, {1, 2}, {0}}}, {});
-  EXPECT_EQ(outputs_of(place.path() / "twice"), outputs_of(place.path() / "at-once"));
+  EXPECT_EQ(changed_outputs(place.path() / "twice"), changed_outputs(place.path() / "at-once"));
   EXPECT_EQ(read_file(place.path() / "twice" / "config.json"), read_file(place.path() / "at-once" / "config.json"));
 }
 
@@ -102,7 +102,7 @@ TEST(Structure, AllLeftAlikeIsAnOrdinaryModelInItsOwnType) {
   EXPECT_EQ(pruned.intermediate_size, 3);
   EXPECT_EQ(Weights(place.path() / "p").stored_type("bert.encoder.layer.1.output.dense.weight"), DType::kBF16);
   write_pruned(place.path() / "m", place.path() / "same", whole_structure(small_config()), {});
-  EXPECT_EQ(outputs_of(place.path() / "same"), outputs_of(place.path() / "m"));
+  EXPECT_EQ(changed_outputs(place.path() / "same"), changed_outputs(place.path() / "m"));
 }
 
 TEST(Structure, WhatIsNotOfTheModelIsRefused) {

@@ -14,7 +14,8 @@ namespace {
 using test::error_of;
 using Ids = std::vector<int32_t>;
 
-constexpr int32_t kUnknown = 1, kCls = 2, kSep = 3, kMask = 4, kUnused = 5, kFirstWord = 7, kWords = 200, kPieces = 100;
+constexpr int32_t kUnknown = 1, kClsId = 2, kSepId = 3, kMask = 4, kUnused = 5, kFirstWord = 7, kWords = 200,
+                  kPieces = 100;
 
 Tokenizer tokenizer() {
   std::vector<std::string> pieces = {"[unused1]", "[unused99]"};
@@ -23,7 +24,7 @@ Tokenizer tokenizer() {
   return test::tokenizer_of(pieces);
 }
 
-struct Row {
+struct TokenRow {
   Ids ids, positions, targets;
   std::vector<uint8_t> begins;
   void add(int32_t id, bool begins_word) {
@@ -33,10 +34,10 @@ struct Row {
 };
 
 /// [CLS] words of 1 to 4 pieces [SEP], among them now and then [UNK] and [unused1].
-Row make_row(uint64_t number) {
+TokenRow make_row(uint64_t number) {
   Rng rng(number, RandomStream::kTest);
-  Row row;
-  row.add(kCls, true);
+  TokenRow row;
+  row.add(kClsId, true);
   while (row.ids.size() < 120) {
     const uint64_t kind = rng.below(40);
     if (kind < 2) {
@@ -47,11 +48,11 @@ Row make_row(uint64_t number) {
     for (uint64_t more = rng.below(8); more > 4; --more)
       row.add(kFirstWord + kWords + static_cast<int32_t>(rng.below(kPieces)), false);
   }
-  row.add(kSep, true);
+  row.add(kSepId, true);
   return row;
 }
 
-Row masked(const Masker& masker, Row row, uint64_t number) {
+TokenRow masked(const Masker& masker, TokenRow row, uint64_t number) {
   Rng rng(number, RandomStream::kMask);
   masker.mask(row.ids, row.begins, rng, row.positions, row.targets);
   return row;
@@ -66,7 +67,7 @@ struct Shares {
 Shares shares_of(const Masker& masker) {
   Shares sums;
   for (uint64_t number = 0; number < 20000; ++number) {
-    const Row before = make_row(number), after = masked(masker, before, number);
+    const TokenRow before = make_row(number), after = masked(masker, before, number);
     const size_t predicted = after.positions.size();
     EXPECT_GE(predicted, 1u);
     EXPECT_EQ(after.targets.size(), predicted);
@@ -114,9 +115,9 @@ TEST(Masker, WholeWordsAllOrNone) {
   const Masker whole(tokenizer(), {}), pieces(tokenizer(), {.whole_words = false});
   int64_t parted = 0;
   for (uint64_t number = 0; number < 2000; ++number) {
-    const Row before = make_row(number);
+    const TokenRow before = make_row(number);
     const auto torn_words = [&](const Masker& masker) {
-      const Row after = masked(masker, before, number);
+      const TokenRow after = masked(masker, before, number);
       int64_t torn = 0;
       for (size_t i = 1; i < before.ids.size(); ++i) {
         const auto is_masked = [&](size_t at) {
@@ -134,7 +135,7 @@ TEST(Masker, WholeWordsAllOrNone) {
 
 TEST(Masker, EachWordIsAsLikelyAsAnother) {
   const Masker masker(tokenizer(), {});
-  Row row;
+  TokenRow row;
   for (int i = 0; i < 40; ++i) row.add(kFirstWord + i, true);
   std::vector<double> times(40);
   for (uint64_t number = 0; number < 20000; ++number)
@@ -144,22 +145,22 @@ TEST(Masker, EachWordIsAsLikelyAsAnother) {
 
 TEST(Masker, SmallRows) {
   const Masker masker(tokenizer(), {});
-  Row none;
-  for (const int32_t id : {kCls, kUnknown, kUnused, kSep}) none.add(id, true);
-  const Row same = masked(masker, none, 1);
+  TokenRow none;
+  for (const int32_t id : {kClsId, kUnknown, kUnused, kSepId}) none.add(id, true);
+  const TokenRow same = masked(masker, none, 1);
   EXPECT_EQ(same.ids, none.ids);
   EXPECT_TRUE(same.positions.empty() && same.targets.empty());
   EXPECT_TRUE(masked(masker, {}, 1).positions.empty());
 
-  Row one;
-  one.add(kCls, true);
+  TokenRow one;
+  one.add(kClsId, true);
   one.add(kFirstWord, true);
   EXPECT_EQ(masked(masker, one, 1).positions, Ids{1}) << "at least one";
 
-  Row longer;  // one word that is more than its row's share, and begins before the row
+  TokenRow longer;  // one word that is more than its row's share, and begins before the row
   for (int i = 0; i < 10; ++i) longer.add(kFirstWord + kWords + i, false);
   EXPECT_EQ(masked(masker, longer, 1).positions.size(), 10u);
-  longer.add(kSep, true);
+  longer.add(kSepId, true);
   longer.add(kFirstWord + kWords, false);  // behind [SEP] it cannot go on
   for (uint64_t number = 0; number < 50; ++number) {
     const Ids positions = masked(masker, longer, number).positions;
@@ -169,7 +170,8 @@ TEST(Masker, SmallRows) {
 
 TEST(Masker, EqualArgumentsGiveEqualResults) {
   const Masker masker(tokenizer(), {});
-  const Row a = masked(masker, make_row(7), 1), b = masked(masker, make_row(7), 1), c = masked(masker, make_row(7), 2);
+  const TokenRow a = masked(masker, make_row(7), 1), b = masked(masker, make_row(7), 1),
+                 c = masked(masker, make_row(7), 2);
   EXPECT_EQ(a.ids, b.ids);
   EXPECT_EQ(a.positions, b.positions);
   EXPECT_NE(a.positions, c.positions);

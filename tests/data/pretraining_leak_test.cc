@@ -14,7 +14,7 @@ namespace {
 using test::TemporaryFolder;
 
 const Path kData = Path(CLOZE_SOURCE_DIR) / "../shared/data";
-constexpr int64_t kRows = 20000;
+constexpr int64_t kLeakRows = 20000;
 
 /// What a rule sees of a row.
 struct Seen {
@@ -38,7 +38,7 @@ std::vector<Seen> look(const PretrainingRows& rows, const TokenCache& cache) {
   const auto ends = [&](int64_t at) {
     return at < 0 || (cache.tokens()[static_cast<size_t>(at)] & CachedToken::kEndsSentence) != 0;
   };
-  for (int64_t number = 0; number < kRows; ++number) {
+  for (int64_t number = 0; number < kLeakRows; ++number) {
     const PretrainingRow row = rows.row(number);
     int64_t second = -1;
     for (const int32_t segment : row.segments) second += segment;

@@ -59,10 +59,10 @@ std::ostream& operator<<(std::ostream& out, const Corruption& corruption) {
 }
 
 /// A file of one tensor "a" with `members`, and `data_bytes` of data.
-std::string one(std::string_view members, size_t data_bytes) {
+std::string one_tensor(std::string_view members, size_t data_bytes) {
   return safetensors_bytes(fmt::format(R"({{"a":{{{}}}}})", members), std::string(data_bytes, 'x'));
 }
-std::string two(std::string_view offsets_a, std::string_view offsets_b, size_t data_bytes) {
+std::string two_tensors(std::string_view offsets_a, std::string_view offsets_b, size_t data_bytes) {
   return safetensors_bytes(fmt::format(R"({{"a":{{"dtype":"U8","shape":[4],"data_offsets":{}}},)"
                                        R"("b":{{"dtype":"U8","shape":[4],"data_offsets":{}}}}})",
                                        offsets_a, offsets_b),
@@ -72,7 +72,7 @@ std::string nested(int levels) {
   return safetensors_bytes(R"({"a":{"shape":)" + std::string(static_cast<size_t>(levels), '['), "");
 }
 
-const std::string kGood = one(R"("dtype":"F32","shape":[2],"data_offsets":[0,8])", 8);
+const std::string kGood = one_tensor(R"("dtype":"F32","shape":[2],"data_offsets":[0,8])", 8);
 
 const Corruption kCorruptions[] = {
     {"Empty", "", "0 bytes are too few for a safetensors file"},
@@ -106,7 +106,7 @@ const Corruption kCorruptions[] = {
     {"DuplicateNamesByEscape",
      safetensors_bytes(R"({"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\u0061":{}})", ""),
      R"(the key "a" stands twice in one object)"},
-    {"DuplicateShape", one(R"("dtype":"U8","shape":[1],"shape":[1],"data_offsets":[0,1])", 1),
+    {"DuplicateShape", one_tensor(R"("dtype":"U8","shape":[1],"shape":[1],"data_offsets":[0,1])", 1),
      R"(the key "shape" stands twice in one object)"},
     {"DuplicateMetadata", safetensors_bytes(R"({"__metadata__":{},"__metadata__":{}})", ""),
      R"(the key "__metadata__" stands twice)"},
@@ -119,54 +119,55 @@ const Corruption kCorruptions[] = {
     {"MetadataHoldsNumber", safetensors_bytes(R"({"__metadata__":{"n":1}})", ""),
      R"("__metadata__" member "n" must be an object of strings, found a number)"},
     {"MetadataHoldsObject", safetensors_bytes(R"({"__metadata__":{"n":{}}})", ""), "found an object"},
-    {"NoDtype", one(R"("shape":[1],"data_offsets":[0,1])", 1), R"(tensor "a" has no "dtype")"},
-    {"NoShape", one(R"("dtype":"U8","data_offsets":[0,1])", 1), R"(tensor "a" has no "shape")"},
-    {"NoOffsets", one(R"("dtype":"U8","shape":[1])", 1),
+    {"NoDtype", one_tensor(R"("shape":[1],"data_offsets":[0,1])", 1), R"(tensor "a" has no "dtype")"},
+    {"NoShape", one_tensor(R"("dtype":"U8","data_offsets":[0,1])", 1), R"(tensor "a" has no "shape")"},
+    {"NoOffsets", one_tensor(R"("dtype":"U8","shape":[1])", 1),
      R"(tensor "a" must have "data_offsets" of two numbers, found 0)"},
-    {"OneOffset", one(R"("dtype":"U8","shape":[1],"data_offsets":[0])", 1), "of two numbers, found 1"},
-    {"ThreeOffsets", one(R"("dtype":"U8","shape":[1],"data_offsets":[0,1,1])", 1), "of two numbers, found 3"},
-    {"UnknownMember", one(R"("dtype":"U8","shape":[1],"data_offsets":[0,1],"stride":1)", 1),
+    {"OneOffset", one_tensor(R"("dtype":"U8","shape":[1],"data_offsets":[0])", 1), "of two numbers, found 1"},
+    {"ThreeOffsets", one_tensor(R"("dtype":"U8","shape":[1],"data_offsets":[0,1,1])", 1), "of two numbers, found 3"},
+    {"UnknownMember", one_tensor(R"("dtype":"U8","shape":[1],"data_offsets":[0,1],"stride":1)", 1),
      R"("a" member "stride" is not known; a tensor has dtype, shape and data_offsets)"},
-    {"UnknownDtype", one(R"("dtype":"F128","shape":[1],"data_offsets":[0,16])", 16),
+    {"UnknownDtype", one_tensor(R"("dtype":"F128","shape":[1],"data_offsets":[0,16])", 16),
      R"(tensor "a" has the unknown dtype "F128")"},
-    {"DtypeIsNumber", one(R"("dtype":32,"shape":[1],"data_offsets":[0,4])", 4),
+    {"DtypeIsNumber", one_tensor(R"("dtype":32,"shape":[1],"data_offsets":[0,4])", 4),
      R"("a" member "dtype" must be a string, found a number)"},
-    {"WrongDtype", one(R"("dtype":"F64","shape":[2],"data_offsets":[0,8])", 8),
+    {"WrongDtype", one_tensor(R"("dtype":"F64","shape":[2],"data_offsets":[0,8])", 8),
      R"(tensor "a" of F64 needs 16 bytes by its shape, but its range holds 8)"},
-    {"WrongShape", one(R"("dtype":"F32","shape":[3],"data_offsets":[0,8])", 8),
+    {"WrongShape", one_tensor(R"("dtype":"F32","shape":[3],"data_offsets":[0,8])", 8),
      R"(tensor "a" of F32 needs 12 bytes by its shape, but its range holds 8)"},
-    {"HalfByte", one(R"("dtype":"F4","shape":[3],"data_offsets":[0,1])", 1),
+    {"HalfByte", one_tensor(R"("dtype":"F4","shape":[3],"data_offsets":[0,1])", 1),
      R"(tensor "a" of F4 needs 2 bytes by its shape, but its range holds 1)"},
-    {"NegativeSize", one(R"("dtype":"F32","shape":[-2],"data_offsets":[0,8])", 8),
+    {"NegativeSize", one_tensor(R"("dtype":"F32","shape":[-2],"data_offsets":[0,8])", 8),
      R"("shape" of tensor "a" must hold integers from 0 to 2^63-1, found a negative number)"},
-    {"FractionalSize", one(R"("dtype":"F32","shape":[2.0],"data_offsets":[0,8])", 8),
+    {"FractionalSize", one_tensor(R"("dtype":"F32","shape":[2.0],"data_offsets":[0,8])", 8),
      R"("shape" of tensor "a" must hold integers from 0 to 2^63-1, found a number with a fraction)"},
-    {"TextSize", one(R"("dtype":"F32","shape":["2"],"data_offsets":[0,8])", 8), "found a string"},
-    {"SizeOver63Bits", one(R"("dtype":"F32","shape":[9223372036854775808],"data_offsets":[0,8])", 8),
+    {"TextSize", one_tensor(R"("dtype":"F32","shape":["2"],"data_offsets":[0,8])", 8), "found a string"},
+    {"SizeOver63Bits", one_tensor(R"("dtype":"F32","shape":[9223372036854775808],"data_offsets":[0,8])", 8),
      R"("shape" of tensor "a" must hold integers from 0 to 2^63-1)"},
-    {"SizeOver64Bits", one(R"("dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,8])", 8),
+    {"SizeOver64Bits", one_tensor(R"("dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,8])", 8),
      "found a number with a fraction or too large"},
-    {"OverflowToZero", one(R"("dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,0])", 0),
+    {"OverflowToZero", one_tensor(R"("dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,0])", 0),
      R"(tensor "a" has an impossible shape: its size overflows)"},
-    {"OverflowToSmall", one(R"("dtype":"F32","shape":[2305843009213693953,2],"data_offsets":[0,8])", 8),
+    {"OverflowToSmall", one_tensor(R"("dtype":"F32","shape":[2305843009213693953,2],"data_offsets":[0,8])", 8),
      R"(tensor "a" has an impossible shape: its size overflows)"},
-    {"OverflowBeforeZero", one(R"("dtype":"U8","shape":[4294967296,4294967296,0],"data_offsets":[0,0])", 0),
+    {"OverflowBeforeZero", one_tensor(R"("dtype":"U8","shape":[4294967296,4294967296,0],"data_offsets":[0,0])", 0),
      R"(tensor "a" has an impossible shape: its size overflows)"},
-    {"OverflowAfterZero", one(R"("dtype":"U8","shape":[0,9223372036854775807],"data_offsets":[0,0])", 0),
+    {"OverflowAfterZero", one_tensor(R"("dtype":"U8","shape":[0,9223372036854775807],"data_offsets":[0,0])", 0),
      R"(tensor "a" has an impossible shape: its size overflows)"},
-    {"EndBeforeBegin", one(R"("dtype":"U8","shape":[0],"data_offsets":[4,0])", 4),
+    {"EndBeforeBegin", one_tensor(R"("dtype":"U8","shape":[0],"data_offsets":[4,0])", 4),
      R"(tensor "a" ends at byte 0, before it begins at 4)"},
-    {"OutOfFile", one(R"("dtype":"F32","shape":[2],"data_offsets":[0,8])", 4),
+    {"OutOfFile", one_tensor(R"("dtype":"F32","shape":[2],"data_offsets":[0,8])", 4),
      R"(tensor "a" lies at bytes 0 to 8, but the file has only 4 bytes of data)"},
-    {"OffsetHuge", one(R"("dtype":"U8","shape":[1],"data_offsets":[9223372036854775806,9223372036854775807])", 4),
+    {"OffsetHuge",
+     one_tensor(R"("dtype":"U8","shape":[1],"data_offsets":[9223372036854775806,9223372036854775807])", 4),
      "but the file has only 4 bytes of data"},
-    {"NegativeOffset", one(R"("dtype":"U8","shape":[1],"data_offsets":[-1,0])", 4),
+    {"NegativeOffset", one_tensor(R"("dtype":"U8","shape":[1],"data_offsets":[-1,0])", 4),
      R"("data_offsets" of tensor "a" must hold integers)"},
-    {"Overlap", two("[0,4]", "[3,7]", 7), R"(tensors "a" and "b" overlap: bytes 0 to 4, and 3 to 7)"},
-    {"SameRange", two("[0,4]", "[0,4]", 4), R"(tensors "a" and "b" overlap: bytes 0 to 4, and 0 to 4)"},
-    {"HoleBetween", two("[5,9]", "[0,4]", 9), R"(a hole: bytes 4 to 5 before tensor "a" belong to no tensor)"},
-    {"HoleAtStart", two("[1,5]", "[5,9]", 9), R"(a hole: bytes 0 to 1 before tensor "a" belong to no tensor)"},
-    {"HoleAtEnd", two("[0,4]", "[4,8]", 10), "a hole: the last 2 bytes (from 8 of 10) belong to no tensor"},
+    {"Overlap", two_tensors("[0,4]", "[3,7]", 7), R"(tensors "a" and "b" overlap: bytes 0 to 4, and 3 to 7)"},
+    {"SameRange", two_tensors("[0,4]", "[0,4]", 4), R"(tensors "a" and "b" overlap: bytes 0 to 4, and 0 to 4)"},
+    {"HoleBetween", two_tensors("[5,9]", "[0,4]", 9), R"(a hole: bytes 4 to 5 before tensor "a" belong to no tensor)"},
+    {"HoleAtStart", two_tensors("[1,5]", "[5,9]", 9), R"(a hole: bytes 0 to 1 before tensor "a" belong to no tensor)"},
+    {"HoleAtEnd", two_tensors("[0,4]", "[4,8]", 10), "a hole: the last 2 bytes (from 8 of 10) belong to no tensor"},
     {"DataWithoutTensors", safetensors_bytes("{}", "x"), "a hole: the last 1 bytes (from 0 of 1)"},
 };
 

@@ -15,7 +15,7 @@ Path write(const TempDir& dir, std::string_view name, std::string_view bytes) {
 }
 
 /// A file of one tensor "a".
-Path one(const TempDir& dir, std::string_view dtype, std::string_view shape, std::string_view data) {
+Path file_of_one(const TempDir& dir, std::string_view dtype, std::string_view shape, std::string_view data) {
   std::string header =
       fmt::format(R"({{"a":{{"dtype":"{}","shape":{},"data_offsets":[0,{}]}}}})", dtype, shape, data.size());
   header.resize((header.size() + 7) / 8 * 8, ' ');
@@ -24,7 +24,7 @@ Path one(const TempDir& dir, std::string_view dtype, std::string_view shape, std
 
 TEST(SafetensorsFile, ReadsLiteralBytes) {
   const TempDir dir;
-  const SafetensorsFile file(one(dir, "F32", "[2,1]", std::string_view("\0\0\x80\x3F\0\0\x20\xC1", 8)));
+  const SafetensorsFile file(file_of_one(dir, "F32", "[2,1]", std::string_view("\0\0\x80\x3F\0\0\x20\xC1", 8)));
   const Tensor a = file.tensor("a");
   EXPECT_EQ(a.shape(), Shape({2, 1}));
   EXPECT_THAT(a.values<float>(), ElementsAre(1.0f, -10.0f));
@@ -34,22 +34,27 @@ TEST(SafetensorsFile, ReadsLiteralBytes) {
 
 TEST(SafetensorsFile, ReadsEveryDtypeOfTensor) {
   const TempDir dir;
-  EXPECT_THAT(SafetensorsFile(one(dir, "I64", "[1]", "\xFE\xFF\xFF\xFF\xFF\xFF\xFF\xFF")).tensor("a").values<int64_t>(),
-              ElementsAre(-2));
-  EXPECT_THAT(SafetensorsFile(one(dir, "I32", "[1]", std::string_view("\1\2\0\0", 4))).tensor("a").values<int32_t>(),
-              ElementsAre(513));
-  EXPECT_THAT(SafetensorsFile(one(dir, "U8", "[2]", "\x07\xFF")).tensor("a").values<uint8_t>(), ElementsAre(7, 255));
-  EXPECT_EQ(SafetensorsFile(one(dir, "BOOL", "[1]", "\1")).tensor("a").dtype(), DType::kBool);
-  EXPECT_EQ(SafetensorsFile(one(dir, "F16", "[1]", std::string_view("\0\x3C", 2))).tensor("a").dtype(), DType::kF16);
-  EXPECT_EQ(SafetensorsFile(one(dir, "BF16", "[1]", "\x80\x3F")).tensor("a").dtype(), DType::kBF16);
   EXPECT_THAT(
-      SafetensorsFile(one(dir, "F64", "[1]", std::string_view("\0\0\0\0\0\0\xF0\x3F", 8))).tensor("a").values<double>(),
-      ElementsAre(1.0));
+      SafetensorsFile(file_of_one(dir, "I64", "[1]", "\xFE\xFF\xFF\xFF\xFF\xFF\xFF\xFF")).tensor("a").values<int64_t>(),
+      ElementsAre(-2));
+  EXPECT_THAT(
+      SafetensorsFile(file_of_one(dir, "I32", "[1]", std::string_view("\1\2\0\0", 4))).tensor("a").values<int32_t>(),
+      ElementsAre(513));
+  EXPECT_THAT(SafetensorsFile(file_of_one(dir, "U8", "[2]", "\x07\xFF")).tensor("a").values<uint8_t>(),
+              ElementsAre(7, 255));
+  EXPECT_EQ(SafetensorsFile(file_of_one(dir, "BOOL", "[1]", "\1")).tensor("a").dtype(), DType::kBool);
+  EXPECT_EQ(SafetensorsFile(file_of_one(dir, "F16", "[1]", std::string_view("\0\x3C", 2))).tensor("a").dtype(),
+            DType::kF16);
+  EXPECT_EQ(SafetensorsFile(file_of_one(dir, "BF16", "[1]", "\x80\x3F")).tensor("a").dtype(), DType::kBF16);
+  EXPECT_THAT(SafetensorsFile(file_of_one(dir, "F64", "[1]", std::string_view("\0\0\0\0\0\0\xF0\x3F", 8)))
+                  .tensor("a")
+                  .values<double>(),
+              ElementsAre(1.0));
 }
 
 TEST(SafetensorsFile, TensorsAreViewsThatKeepTheMappingAlive) {
   const TempDir dir;
-  const Path path = one(dir, "U8", "[4]", "abcd");
+  const Path path = file_of_one(dir, "U8", "[4]", "abcd");
   Tensor first, second;
   {
     const SafetensorsFile file(path);
@@ -63,7 +68,7 @@ TEST(SafetensorsFile, TensorsAreViewsThatKeepTheMappingAlive) {
 
 TEST(SafetensorsFile, WritingToATensorNeverReachesTheFile) {
   const TempDir dir;
-  const Path path = one(dir, "U8", "[4]", "abcd");
+  const Path path = file_of_one(dir, "U8", "[4]", "abcd");
   const std::string before = read_file(path);
   const Tensor tensor = SafetensorsFile(path).tensor("a");
   tensor.data<uint8_t>()[0] = 'X';
@@ -88,11 +93,11 @@ TEST(SafetensorsFile, ATensorThatTheFileDoesNotAlignIsCopied) {
 
 TEST(SafetensorsFile, WhatTensorCannotHoldOpensButIsRefusedAtUse) {
   const TempDir dir;
-  const SafetensorsFile int16(one(dir, "I16", "[1]", "ab"));
+  const SafetensorsFile int16(file_of_one(dir, "I16", "[1]", "ab"));
   EXPECT_EQ(int16.tensors().at(0).dtype, "I16");
   expect_error(ErrorCode::kUnsupported, {"one.safetensors: tensor \"a\" has dtype I16, which Cloze cannot use"},
                [&] { (void)int16.tensor("a"); });
-  const SafetensorsFile rank5(one(dir, "U8", "[1,1,2,1,1]", "ab"));
+  const SafetensorsFile rank5(file_of_one(dir, "U8", "[1,1,2,1,1]", "ab"));
   expect_error(ErrorCode::kUnsupported, {"one.safetensors: tensor \"a\" has 5 dimensions; Cloze uses at most 4"},
                [&] { (void)rank5.tensor("a"); });
 }
@@ -107,7 +112,7 @@ TEST(SafetensorsFile, MissingFilesAndFoldersAreNamed) {
 
 TEST(SafetensorsFile, MovesWithItsIndex) {
   const TempDir dir;
-  std::optional<SafetensorsFile> first(std::in_place, one(dir, "U8", "[1]", "a"));
+  std::optional<SafetensorsFile> first(std::in_place, file_of_one(dir, "U8", "[1]", "a"));
   const SafetensorsFile second = std::move(*first);
   first.reset();
   EXPECT_THAT(second.tensor("a").values<uint8_t>(), ElementsAre('a'));

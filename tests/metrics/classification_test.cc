@@ -12,12 +12,12 @@ namespace {
 
 using test::error_of;
 
-const std::vector<int> kTruth = {0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 3, 3};
-const std::vector<int> kPredicted = {0, 1, 0, 1, 1, 2, 1, 2, 0, 2, 3, 1};
+const std::vector<int> kTrueClasses = {0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 3, 3};
+const std::vector<int> kPredictedClasses = {0, 1, 0, 1, 1, 2, 1, 2, 0, 2, 3, 1};
 
 /// Five classes; class 4 never occurs.
 ConfusionMatrix example() {
-  return ConfusionMatrix(kPredicted, kTruth, 5);
+  return ConfusionMatrix(kPredictedClasses, kTrueClasses, 5);
 }
 
 TEST(ConfusionMatrixTest, Counts) {
@@ -47,7 +47,7 @@ TEST(ConfusionMatrixTest, ConfusionsAreSorted) {
 
 TEST(ConfusionMatrixTest, Errors) {
   EXPECT_EQ(error_of([] { ConfusionMatrix(0); }), "value: a confusion matrix needs at least one class, asked for 0");
-  EXPECT_EQ(error_of([] { ConfusionMatrix(kPredicted, kTruth, 3); }),
+  EXPECT_EQ(error_of([] { ConfusionMatrix(kPredictedClasses, kTrueClasses, 3); }),
             "value: expected a true class of 0 to 2, found 3");
   EXPECT_EQ(error_of([] { ConfusionMatrix(2).add(-1, 0); }), "value: expected a predicted class of 0 to 1, found -1");
   EXPECT_EQ(error_of([] { ConfusionMatrix(std::vector<int>{0}, std::vector<int>{}, 1); }),

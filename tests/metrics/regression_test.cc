@@ -2,8 +2,8 @@
 #include "cloze/metrics/regression.h"
 
 #include <cmath>
-#include <limits>
 
+#include "cloze/metrics/nan.h"
 #include "cloze/metrics/ranks.h"
 #include "tests/base/temporary.h"
 
@@ -11,8 +11,6 @@ namespace cloze {
 namespace {
 
 using Numbers = std::vector<double>;
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 const Numbers kPredicted = {2.5, 0.0, 2.0, 8.0, 4.0, 4.0}, kTruth = {3.0, -0.5, 2.0, 7.0, 4.0, 5.5};
 

@@ -10,20 +10,20 @@
 namespace cloze {
 namespace {
 
-const Path kGolden = Path(CLOZE_SOURCE_DIR) / "tests/model/golden";
+const Path kGoldenFolder = Path(CLOZE_SOURCE_DIR) / "tests/model/golden";
 
 PretrainingModel load_golden(PretrainingHeads heads) {
-  PretrainingModel model(load_config(ModelFiles::open(kGolden)), heads);
-  Weights weights(kGolden);
+  PretrainingModel model(load_config(ModelFiles::open(kGoldenFolder)), heads);
+  Weights weights(kGoldenFolder);
   load_parameters(weights, model.parameters(), 0, 0, [](const std::string&) { return false; });
   return model;
 }
 
 struct GoldenInput {
-  Json input = ModelFiles::open(kGolden).read_json("input.json");
+  Json input = ModelFiles::open(kGoldenFolder).read_json("input.json");
   RaggedBatch batch = make_ragged_batch(input["ids"].get<test::Rows>(), input["segments"].get<test::Rows>());
   Tensor masked = test::int_tensor(input["masked"].get<std::vector<int32_t>>());
-  SafetensorsFile outputs{kGolden / "outputs.safetensors"};
+  SafetensorsFile outputs{kGoldenFolder / "outputs.safetensors"};
 };
 
 void expect_near(const Tensor& found, const Tensor& expected, double bound) {

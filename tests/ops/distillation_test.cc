@@ -1,10 +1,8 @@
 // The distance from a teacher's answers: its value, and its gradient against differences.
 #include "gradient_check.h"
 
-namespace cloze {
+namespace cloze::test {
 namespace {
-
-using namespace test;
 
 /// The teacher says (3/4, 1/4), the student (1/2, 1/2): KL = log 2 - h(1/4).
 TEST(DistillationLoss, LiteralValues) {
@@ -69,4 +67,4 @@ TEST(Scaled, ValueAndGradient) {
 }
 
 }  // namespace
-}  // namespace cloze
+}  // namespace cloze::test

@@ -18,12 +18,12 @@ using test::normal_leaf;
 using test::normal_tensor;
 using ::testing::Each;
 
-constexpr int64_t kChunks[] = {0, 1, 2, 3, 4, 6, 7, 8, 100};
+constexpr int64_t kCrossEntropyChunks[] = {0, 1, 2, 3, 4, 6, 7, 8, 100};
 
-struct Inputs {
+struct CrossEntropyInputs {
   Var x, weight, bias;
   Tensor targets;
-  Inputs(int64_t R, int64_t H, int64_t V, DType dtype, uint64_t seed = 1)
+  CrossEntropyInputs(int64_t R, int64_t H, int64_t V, DType dtype, uint64_t seed = 1)
       : x(Var::leaf(normal_tensor({R, H}, seed, 1, 0, dtype))),
         weight(Var::leaf(normal_tensor({V, H}, seed + 1, 1, 0, dtype))),
         bias(Var::leaf(normal_tensor({V}, seed + 2, 1, 0, dtype))) {
@@ -58,9 +58,9 @@ INSTANTIATE_TEST_SUITE_P(Backends, LinearCrossEntropy, ::testing::Values("ref", 
 
 TEST_P(LinearCrossEntropy, IsLinearAndCrossEntropy) {
   for (const auto& [dtype, bound] : {std::pair(DType::kF64, 1e-14), std::pair(DType::kF32, 2e-6)}) {
-    const Inputs in(7, 5, 11, dtype);
+    const CrossEntropyInputs in(7, 5, 11, dtype);
     const std::vector<Tensor> expected = in.results(in.apart());
-    for (const int64_t rows : kChunks) {
+    for (const int64_t rows : kCrossEntropyChunks) {
       SCOPED_TRACE(testing::Message() << dtype_name(dtype) << " in chunks of " << rows);
       expect_alike(in.results(in.fused(rows)), expected, bound);
     }
@@ -68,7 +68,7 @@ TEST_P(LinearCrossEntropy, IsLinearAndCrossEntropy) {
 }
 
 TEST_P(LinearCrossEntropy, WithoutBias) {
-  Inputs in(7, 5, 11, DType::kF64);
+  CrossEntropyInputs in(7, 5, 11, DType::kF64);
   in.bias = {};
   for (const Var& loss : {in.fused(3), in.apart()}) backward(loss);
   const Tensor twice = in.weight.grad().clone();
@@ -79,7 +79,7 @@ TEST_P(LinearCrossEntropy, WithoutBias) {
 
 /// In bf16 each product's operands are rounded: 2^-8 of what is added up.
 TEST_P(LinearCrossEntropy, InBf16) {
-  const Inputs in(7, 24, 11, DType::kF32);
+  const CrossEntropyInputs in(7, 24, 11, DType::kF32);
   const std::vector<Tensor> expected = in.results(in.apart(Precision::kBF16)), exact = in.results(in.apart());
   expect_alike(in.results(in.fused(0, nullptr, Precision::kBF16)), expected, 2e-6);
   expect_alike(in.results(in.fused(3, nullptr, Precision::kBF16)), expected, 0x1p-7);
@@ -98,7 +98,7 @@ TEST_P(LinearCrossEntropy, Statistics) {
     return std::log(1 + std::exp(a - own) + std::exp(b - own));
   };
   const double sum = minus_log_p(2, 0, 1) + 2 * minus_log_p(4, 4, 0) + minus_log_p(0, 0, 5);
-  for (const int64_t rows : kChunks) {
+  for (const int64_t rows : kCrossEntropyChunks) {
     for (const bool record : {true, false}) {
       SCOPED_TRACE(testing::Message() << rows << " " << record);
       const Recording recording(record);
@@ -114,7 +114,7 @@ TEST_P(LinearCrossEntropy, Statistics) {
 }
 
 TEST_P(LinearCrossEntropy, RightIsWhatArgmaxSays) {
-  const Inputs in(200, 6, 37, DType::kF32);
+  const CrossEntropyInputs in(200, 6, 37, DType::kF32);
   const Tensor logits = linear(in.x, in.weight, in.bias).value();
   int64_t expected = 0;
   for (int64_t r = 0; r < 200; ++r) {
@@ -133,7 +133,7 @@ TEST_P(LinearCrossEntropy, RightIsWhatArgmaxSays) {
 
 TEST_P(LinearCrossEntropy, NothingCountedGivesNothing) {
   for (const auto& targets : {std::vector<int32_t>{}, {-1, -1, -1}}) {
-    Inputs in(static_cast<int64_t>(targets.size()), 4, 6, DType::kF32);
+    CrossEntropyInputs in(static_cast<int64_t>(targets.size()), 4, 6, DType::kF32);
     in.targets = int_tensor(targets);
     LossStatistics found = {.rows = 50, .loss_sum = 1e9, .right = 50};
     const Var loss = in.fused(2, &found);
@@ -148,7 +148,7 @@ TEST_P(LinearCrossEntropy, NothingCountedGivesNothing) {
 }
 
 TEST(LinearCrossEntropyGradient, OfEachInput) {
-  const Inputs in(7, 3, 5, DType::kF64);
+  const CrossEntropyInputs in(7, 3, 5, DType::kF64);
   const Var x(in.x.value()), weight(in.weight.value()), bias(in.bias.value());
   for (const int64_t rows : {0, 1, 3}) {
     SCOPED_TRACE(rows);
@@ -164,7 +164,7 @@ TEST(LinearCrossEntropyGradient, OfEachInput) {
 
 /// A weight that is read elsewhere too, as tied embeddings are: gradients add up, and none is written to afterwards.
 TEST(LinearCrossEntropyGradient, OfASharedWeight) {
-  const Inputs in(7, 5, 5, DType::kF64);
+  const CrossEntropyInputs in(7, 5, 5, DType::kF64);
   test::expect_gradients({{"x", in.x}, {"weight", in.weight}, {"bias", in.bias}}, [&] {
     const Var hidden = linear(in.x, in.weight, in.bias, Activation::kTanh);
     return test::sum_of({linear_cross_entropy(hidden, in.weight, in.bias, in.targets, Precision::kF32, nullptr, 2),
@@ -174,7 +174,7 @@ TEST(LinearCrossEntropyGradient, OfASharedWeight) {
 
 TEST(LinearCrossEntropyMemory, IsAChunkAndTheGradients) {
   constexpr int64_t R = 1024, H = 4, V = 20000, kMb = 1 << 20;  // all logits: 78 MB; a chunk's: 39 MB
-  const Inputs in(R, H, V, DType::kF32);
+  const CrossEntropyInputs in(R, H, V, DType::kF32);
   const auto peak = [&] {
     reset_peak_memory();
     const int64_t before = memory_use().current_bytes;

@@ -4,12 +4,10 @@
 #include "cloze/tensor/storage.h"
 #include "gradient_check.h"
 
-namespace cloze {
+namespace cloze::test {
 namespace {
 
-using namespace test;
-
-constexpr int64_t kChunks[] = {0, 1, 2, 3, 7, 100};
+constexpr int64_t kDistillationChunks[] = {0, 1, 2, 3, 7, 100};
 
 /// A teacher with logits [R,V] that are known beforehand.
 TaughtRows taught(const Tensor& logits, double share, double temperature) {
@@ -18,10 +16,10 @@ TaughtRows taught(const Tensor& logits, double share, double temperature) {
           }};
 }
 
-struct Inputs {
+struct DistillationInputs {
   Var x, weight, bias;
   Tensor targets, teacher;
-  Inputs(int64_t R, int64_t H, int64_t V, DType dtype)
+  DistillationInputs(int64_t R, int64_t H, int64_t V, DType dtype)
       : x(Var::leaf(normal_tensor({R, H}, 1, 1, 0, dtype))),
         weight(Var::leaf(normal_tensor({V, H}, 2, 1, 0, dtype))),
         bias(Var::leaf(normal_tensor({V}, 3, 1, 0, dtype))),
@@ -92,11 +90,11 @@ TEST_P(LinearDistillation, LiteralValues) {
 
 TEST_P(LinearDistillation, IsItsPartsOneAfterTheOther) {
   for (const auto& [dtype, bound] : {std::pair(DType::kF64, 2e-6), std::pair(DType::kF32, 4e-6)}) {
-    const Inputs in(7, 5, 19, dtype);
+    const DistillationInputs in(7, 5, 19, dtype);
     for (const auto& [share, temperature] :
          {std::pair(0.3, 2.0), std::pair(1.0, 1.0), std::pair(0.7, 0.5), std::pair(0.5, 8.0)}) {
       const std::vector<Tensor> expected = in.results(in.apart(share, temperature));
-      for (const int64_t rows : kChunks) {
+      for (const int64_t rows : kDistillationChunks) {
         SCOPED_TRACE(testing::Message() << dtype_name(dtype) << " share " << share << " chunks of " << rows);
         expect_alike(in.results(in.fused(share, temperature, rows)), expected, bound);
       }
@@ -105,16 +103,16 @@ TEST_P(LinearDistillation, IsItsPartsOneAfterTheOther) {
 }
 
 TEST_P(LinearDistillation, WithoutAShareItIsTheCrossEntropy) {
-  const Inputs in(7, 5, 19, DType::kF32);
+  const DistillationInputs in(7, 5, 19, DType::kF32);
   const std::vector<Tensor> expected =
       in.results(linear_cross_entropy(in.x, in.weight, in.bias, in.targets, Precision::kF32, nullptr, 3));
   expect_alike(in.results(in.fused(0, 2, 3)), expected, 1e-6);
 }
 
 TEST_P(LinearDistillation, IsZeroWhereBothSayTheSame) {
-  Inputs in(7, 5, 300, DType::kF32);
+  DistillationInputs in(7, 5, 300, DType::kF32);
   in.teacher = linear(in.x, in.weight, in.bias).value();
-  for (const int64_t rows : kChunks) {
+  for (const int64_t rows : kDistillationChunks) {
     const std::vector<Tensor> found = in.results(in.fused(1, 2, rows));
     EXPECT_EQ(element(found[0], 0), 0);
     for (size_t i = 1; i < found.size(); ++i)
@@ -123,7 +121,7 @@ TEST_P(LinearDistillation, IsZeroWhereBothSayTheSame) {
 }
 
 TEST_P(LinearDistillation, RecordsNothingWhereNothingIsWanted) {
-  const Inputs in(7, 5, 19, DType::kF32);
+  const DistillationInputs in(7, 5, 19, DType::kF32);
   const double recorded = element(in.fused(0.5, 2, 3).value(), 0);
   const NoGrad no_grad;
   const Var loss = in.fused(0.5, 2, 3);
@@ -133,7 +131,7 @@ TEST_P(LinearDistillation, RecordsNothingWhereNothingIsWanted) {
 
 TEST_P(LinearDistillation, NothingCountedGivesNothing) {
   for (const auto& targets : {std::vector<int32_t>{}, {-1, -1, -1}}) {
-    Inputs in(static_cast<int64_t>(targets.size()), 4, 6, DType::kF32);
+    DistillationInputs in(static_cast<int64_t>(targets.size()), 4, 6, DType::kF32);
     in.targets = int_tensor(targets);
     DistillationStatistics found = {.words = {}, .distance_sum = 1e9};
     const Var loss = in.fused(0.5, 2, 2, &found);
@@ -146,7 +144,7 @@ TEST_P(LinearDistillation, NothingCountedGivesNothing) {
 }
 
 TEST(LinearDistillationGradient, OfEachInput) {
-  const Inputs in(7, 3, 11, DType::kF64);
+  const DistillationInputs in(7, 3, 11, DType::kF64);
   for (const auto& setting : {std::pair(0.4, 2.0), std::pair(1.0, 0.7), std::pair(0.9, 5.0)})
     for (const int64_t rows : {0, 1, 3}) {
       const double share = setting.first, temperature = setting.second;
@@ -159,7 +157,7 @@ TEST(LinearDistillationGradient, OfEachInput) {
 /// Neither the student's nor the teacher's logits are ever there as a whole.
 TEST(LinearDistillationMemory, IsAChunkAndTheGradients) {
   constexpr int64_t R = 1024, H = 4, V = 20000, kMb = 1 << 20;  // all logits: 78 MB
-  const Inputs in(R, H, V, DType::kF32);
+  const DistillationInputs in(R, H, V, DType::kF32);
   reset_peak_memory();
   const int64_t before = memory_use().current_bytes;
   in.fused(0.5, 2, 0);
@@ -167,7 +165,7 @@ TEST(LinearDistillationMemory, IsAChunkAndTheGradients) {
 }
 
 TEST(LinearDistillationErrors, SayWhatWasExpected) {
-  const Inputs in(3, 2, 5, DType::kF32);
+  const DistillationInputs in(3, 2, 5, DType::kF32);
   const auto error = [&](const Tensor& teacher, double share, double temperature) {
     return error_of([&] {
       linear_distillation(
@@ -186,4 +184,4 @@ TEST(LinearDistillationErrors, SayWhatWasExpected) {
 }
 
 }  // namespace
-}  // namespace cloze
+}  // namespace cloze::test

@@ -3,10 +3,8 @@
 
 #include "gradient_check.h"
 
-namespace cloze {
+namespace cloze::test {
 namespace {
-
-using namespace test;
 
 struct Layers {
   Var x = normal_leaf({5, 4}, 1);
@@ -84,4 +82,4 @@ TEST(LowRank, ShapesThatDoNotFitAreRefused) {
 }
 
 }  // namespace
-}  // namespace cloze
+}  // namespace cloze::test

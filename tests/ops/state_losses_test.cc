@@ -1,10 +1,8 @@
 // Losses on inner states: values by hand, gradients against differences.
 #include "gradient_check.h"
 
-namespace cloze {
+namespace cloze::test {
 namespace {
-
-using namespace test;
 
 double value_of(const Var& loss) {
   return loss.value().data<double>()[0];
@@ -58,4 +56,4 @@ TEST(RelationLoss, ShapesAreChecked) {
 }
 
 }  // namespace
-}  // namespace cloze
+}  // namespace cloze::test

@@ -1,10 +1,8 @@
 // The distance of two draws of the same rows: its value, and its gradient against differences.
 #include "gradient_check.h"
 
-namespace cloze {
+namespace cloze::test {
 namespace {
-
-using namespace test;
 
 /// p = (3/4, 1/4), q = (1/2, 1/2): KL(p||q) = log 2 - h(1/4), and both directions together (3/4 - 1/2) log 3.
 TEST(SymmetricKl, LiteralValue) {
@@ -45,4 +43,4 @@ TEST(SymmetricKl, OddRowsAreRefused) {
 }
 
 }  // namespace
-}  // namespace cloze
+}  // namespace cloze::test

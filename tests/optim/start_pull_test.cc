@@ -9,14 +9,14 @@
 namespace cloze {
 namespace {
 
-Parameter parameter_of(const std::string& name, const std::vector<float>& values) {
+Parameter named_parameter(const std::string& name, const std::vector<float>& values) {
   Parameter parameter = {name, {static_cast<int64_t>(values.size())}, Init::kZeros, Decay::kYes, {}};
   parameter.set(Tensor::of<float>(parameter.shape, values));
   return parameter;
 }
 
 TEST(StartPull, GoesBackByItsShare) {
-  Parameter a = parameter_of("a", {1, 2}), b = parameter_of("b", {4});
+  Parameter a = named_parameter("a", {1, 2}), b = named_parameter("b", {4});
   StartPull pull({&a, &b}, 0.5);
   a.var.value().data<float>()[0] = 3;
   b.var.value().data<float>()[0] = 0;
@@ -34,7 +34,7 @@ void step(AdamW& optimizer, Parameter& parameter, float gradient) {
 
 /// A parameter that starts at step 3 makes the steps of an optimizer of its own.
 TEST(ParameterPace, TheBiasCorrectionCountsFromTheStart) {
-  Parameter late = parameter_of("p", {1}), fresh = late, early = parameter_of("q", {1});
+  Parameter late = named_parameter("p", {1}), fresh = late, early = named_parameter("q", {1});
   late.set(Tensor::full({1}, DType::kF32, 1));
   fresh.set(Tensor::full({1}, DType::kF32, 1));
   AdamW both({&early, &late}, {}, {{}, {.start = 2}}), alone({&fresh}, {});
@@ -50,7 +50,7 @@ TEST(ParameterPace, TheBiasCorrectionCountsFromTheStart) {
 }
 
 TEST(ParameterPace, DecayCanBeLeftOut) {
-  Parameter p = parameter_of("p", {1});
+  Parameter p = named_parameter("p", {1});
   AdamW optimizer({&p}, {.weight_decay = 0.5}, {{.decays = false}});
   step(optimizer, p, 0);
   EXPECT_EQ(p.var.value().data<float>()[0], 1);

@@ -14,27 +14,17 @@
 namespace cloze {
 namespace {
 
+using test::error_of;
 using test::SmallPretrained;
 using test::write_pretrained;
 using testing::HasSubstr;
 
-TextExample row(std::string text, std::optional<std::string> pair = std::nullopt, int64_t line = 1) {
+TextExample masked_row(std::string text, std::optional<std::string> pair = std::nullopt, int64_t line = 1) {
   TextExample example;
   example.text = std::move(text);
   example.text_pair = std::move(pair);
   example.line = line;
   return example;
-}
-
-std::string error_of(const std::function<void()>& action, ErrorCode code) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "accepted";
-  return "";
 }
 
 class FillMask : public testing::Test {
@@ -61,7 +51,7 @@ TEST_F(FillMask, AnswersInOneObjectARow) {
   SmallPretrained small;
   small.always = {"good", "bad"};
   const auto predictor = load(small, top(3));
-  const TextExample rows[] = {row("Thé [MASK] film is [MASK] .", std::nullopt), row("x", "[MASK]")};
+  const TextExample rows[] = {masked_row("Thé [MASK] film is [MASK] .", std::nullopt), masked_row("x", "[MASK]")};
   const Answers answers = predictor->predict(rows);
   EXPECT_THAT(answers.lines,
               testing::ElementsAre(
@@ -82,12 +72,12 @@ TEST_F(FillMask, AnInnerPieceJoinsTheWordBefore) {
   SmallPretrained small;
   small.always = {"##s"};
   const auto predictor = load(small, top(1));
-  const TextExample rows[] = {row("two film [MASK] .")};
+  const TextExample rows[] = {masked_row("two film [MASK] .")};
   EXPECT_EQ(Json::parse(predictor->predict(rows).lines[0])["text"], "two films .");
 }
 
 TEST_F(FillMask, FiveWordsUnlessToldOtherwise) {
-  const TextExample rows[] = {row("the [MASK]")};
+  const TextExample rows[] = {masked_row("the [MASK]")};
   const auto count = [&](const LoadOptions& options) {
     return Json::parse(load({}, options)->predict(rows).lines[0])["masks"][0]["top"].size();
   };
@@ -98,7 +88,7 @@ TEST_F(FillMask, FiveWordsUnlessToldOtherwise) {
 }
 
 TEST_F(FillMask, ProbabilitiesFallAndSumToOne) {
-  const TextExample rows[] = {row("the [MASK] film [MASK]")};
+  const TextExample rows[] = {masked_row("the [MASK] film [MASK]")};
   const Json answer = Json::parse(load({}, top(13))->predict(rows).lines[0]);
   for (const Json& mask : answer["masks"]) {
     double sum = 0, last = 1;
@@ -153,7 +143,7 @@ TEST_F(FillMask, ARowAloneGivesTheSameLine) {
     for (int i = 0; i < 24; ++i) {
       std::string text = "[MASK]";
       for (int j = 0; j < i % 23; ++j) text += j % 5 == 4 ? " [MASK]" : " film the x";
-      rows.push_back(i % 3 == 0 ? row("is good [MASK]", "the x") : row(text.substr(0, 60) + " [MASK]"));
+      rows.push_back(i % 3 == 0 ? masked_row("is good [MASK]", "the x") : masked_row(text.substr(0, 60) + " [MASK]"));
     }
     const Answers together = predictor->predict(rows);
     for (size_t i = 0; i < rows.size(); ++i)
@@ -163,7 +153,7 @@ TEST_F(FillMask, ARowAloneGivesTheSameLine) {
 
 TEST_F(FillMask, NoMaskIsAnErrorWithItsLine) {
   const auto predictor = load({});
-  const TextExample rows[] = {row("a [MASK]"), row("MASK [ mask ]", std::nullopt, 17)};
+  const TextExample rows[] = {masked_row("a [MASK]"), masked_row("MASK [ mask ]", std::nullopt, 17)};
   EXPECT_THAT(error_of([&] { predictor->predict(rows); }, ErrorCode::kValue),
               HasSubstr("line 17: the row has no [MASK], so there is nothing to fill"));
   EXPECT_THAT(error_of([&] { predictor->check(rows[1], "in.txt"); }, ErrorCode::kValue), HasSubstr("in.txt line 17: "));
@@ -172,7 +162,7 @@ TEST_F(FillMask, NoMaskIsAnErrorWithItsLine) {
 }
 
 TEST_F(FillMask, AMaskThatIsCutOffIsAnError) {
-  const TextExample late[] = {row("x x x x x [MASK] x [MASK]", std::nullopt, 3)};
+  const TextExample late[] = {masked_row("x x x x x [MASK] x [MASK]", std::nullopt, 3)};
   EXPECT_THAT(error_of([&] { load({}, length(8, "truncate"))->predict(late); }, ErrorCode::kValue),
               HasSubstr("line 3: 1 of 2 [MASK] would be cut off, for the row is longer than 8 tokens"));
   // The end is kept here; what is lost holds no mask.
@@ -186,14 +176,14 @@ TEST_F(FillMask, OfSeveralWindowsTheOneWithMostContextAnswers) {
   const RowLimits limits{.max_length = 8, .long_texts = LongTexts::kWindow, .stride = 3};
   // Windows of 6 pieces: 0-5, 3-8, 6-11.
   const MaskedText found =
-      find_masks(tokenizer, row("[MASK] x x x [MASK] [MASK] x x x x x [MASK]"), limits, 4, "[MASK]");
+      find_masks(tokenizer, masked_row("[MASK] x x x [MASK] [MASK] x x x x x [MASK]"), limits, 4, "[MASK]");
   ASSERT_EQ(found.row.sequences.size(), 3u);
   std::vector<std::pair<size_t, int32_t>> places;
   for (const Mask& mask : found.masks) places.emplace_back(mask.sequence, mask.position);
   EXPECT_EQ(places, (std::vector<std::pair<size_t, int32_t>>{{0, 1}, {0, 5}, {1, 3}, {2, 6}}));
   for (const Mask& mask : found.masks)
     EXPECT_EQ(found.row.sequences[mask.sequence].ids[static_cast<size_t>(mask.position)], 4);
-  const TextExample rows[] = {row("[MASK] x x x [MASK] [MASK] x x x x x [MASK]")};
+  const TextExample rows[] = {masked_row("[MASK] x x x [MASK] [MASK] x x x x x [MASK]")};
   const Json answer = Json::parse(load({}, length(8, "window", 1))->predict(rows).lines.at(0));
   EXPECT_EQ(answer["masks"].size(), 4u);
   EXPECT_GT(answer["windows"], 1);
@@ -204,7 +194,7 @@ TEST_F(FillMask, EvaluatesPlainTextByTheStandardRecipe) {
   SmallPretrained small;
   small.always = {"good", "bad"};
   const auto predictor = load(small);
-  std::vector<TextExample> rows(50, row("good bad good bad good bad good bad good bad"));
+  std::vector<TextExample> rows(50, masked_row("good bad good bad good bad good bad good bad"));
   const Evaluation result = predictor->evaluate(rows, "data");
   // One and a half of ten tokens, rounded: two a row, each as likely as the other of two.
   EXPECT_EQ(metric_value(result.metrics, "masked_tokens"), 100);
@@ -218,7 +208,7 @@ TEST_F(FillMask, EvaluatesPlainTextByTheStandardRecipe) {
   EXPECT_THAT(result.text, HasSubstr("masked tokens          100\n"));
   EXPECT_THAT(error_of(
                   [&] {
-                    predictor->evaluate(std::vector<TextExample>{row("[MASK]"), row("")}, "data");
+                    predictor->evaluate(std::vector<TextExample>{masked_row("[MASK]"), masked_row("")}, "data");
                   },
                   ErrorCode::kValue),
               HasSubstr("data: no row has a token that could be masked"));
@@ -226,7 +216,7 @@ TEST_F(FillMask, EvaluatesPlainTextByTheStandardRecipe) {
 
 TEST_F(FillMask, EvaluationMasksWholeWords) {
   // One of eight tokens is wanted; no word has fewer than two.
-  const std::vector<TextExample> rows(10, row("films films films films"));
+  const std::vector<TextExample> rows(10, masked_row("films films films films"));
   EXPECT_EQ(metric_value(load({})->evaluate(rows, "data").metrics, "masked_tokens"), 20);
 }
 

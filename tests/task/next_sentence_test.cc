@@ -15,6 +15,7 @@
 namespace cloze {
 namespace {
 
+using test::error_of;
 using test::SmallPretrained;
 using test::write_pretrained;
 using testing::HasSubstr;
@@ -26,17 +27,6 @@ TextExample pair(std::string first, std::string second, std::optional<std::strin
   example.label = std::move(label);
   example.line = 2;
   return example;
-}
-
-std::string error_of(const std::function<void()>& action, ErrorCode code) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "accepted";
-  return "";
 }
 
 class NextSentence : public testing::Test {

@@ -9,7 +9,7 @@ namespace {
 
 using testing::ElementsAre;
 
-Tokenizer tokenizer() {
+Tokenizer letter_tokenizer() {
   return Tokenizer::from_vocabulary(Vocabulary({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "d"}));
 }
 
@@ -19,7 +19,7 @@ std::vector<int32_t> values(const Tensor& tensor) {
   return {span.begin(), span.end()};
 }
 
-PretrainingRow row(std::vector<int32_t> ids, std::vector<int32_t> segments, int32_t label, size_t source) {
+PretrainingRow pretraining_row(std::vector<int32_t> ids, std::vector<int32_t> segments, int32_t label, size_t source) {
   PretrainingRow result;
   result.begins_word.assign(ids.size(), 1);
   result.ids = std::move(ids);
@@ -31,9 +31,9 @@ PretrainingRow row(std::vector<int32_t> ids, std::vector<int32_t> segments, int3
 
 TEST(JoinRows, LiteralBatch) {
   const std::vector<MaskedRow> rows = {
-      {row({2, 4, 6, 3, 4, 3}, {0, 0, 0, 0, 1, 1}, 1, 7), {1, 4}, {5, 8}},
-      {row({2, 1, 3}, {0, 0, 0}, 0, 0), {}, {}},  // nothing to predict
-      {row({2, 5, 6, 4, 3}, {0, 0, 0, 0, 0}, -1, 2), {3}, {7}},
+      {pretraining_row({2, 4, 6, 3, 4, 3}, {0, 0, 0, 0, 1, 1}, 1, 7), {1, 4}, {5, 8}},
+      {pretraining_row({2, 1, 3}, {0, 0, 0}, 0, 0), {}, {}},  // nothing to predict
+      {pretraining_row({2, 5, 6, 4, 3}, {0, 0, 0, 0, 0}, -1, 2), {3}, {7}},
   };
   const PretrainingBatch batch = join_rows(rows);
   EXPECT_THAT(values(batch.tokens.ids), ElementsAre(2, 4, 6, 3, 4, 3, 2, 1, 3, 2, 5, 6, 4, 3));
@@ -49,11 +49,11 @@ TEST(JoinRows, LiteralBatch) {
 }
 
 TEST(MaskRow, DependsOnSeedAndNumberAlone) {
-  const Masker masker(tokenizer(), {.rate = 0.5});
+  const Masker masker(letter_tokenizer(), {.rate = 0.5});
   std::vector<int32_t> ids = {2};
   for (int i = 0; i < 60; ++i) ids.push_back(5 + i % 4);
   ids.push_back(3);
-  const PretrainingRow whole = row(ids, std::vector<int32_t>(ids.size(), 0), 0, 0);
+  const PretrainingRow whole = pretraining_row(ids, std::vector<int32_t>(ids.size(), 0), 0, 0);
   const MaskedRow first = mask_row(whole, masker, 1, 10);
   EXPECT_EQ(first.positions.size(), 30u);
   for (size_t i = 0; i < first.positions.size(); ++i)

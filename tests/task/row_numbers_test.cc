@@ -24,7 +24,7 @@ class Cells : public RowNumbers {
   void save(const ModelFiles&) const override {}
 };
 
-TextExample row(std::vector<std::string> extra) {
+TextExample cells_row(std::vector<std::string> extra) {
   TextExample example;
   example.extra = std::move(extra);
   return example;
@@ -35,7 +35,8 @@ std::vector<float> values_of(const Tensor& x) {
 }
 
 TEST(SparseRows, GivesRowsBackAndMultipliesThem) {
-  const std::vector<TextExample> rows = {row({"1", "0", "-2"}), row({"0", "0", "0"}), row({"0", "0.5", "0"})};
+  const std::vector<TextExample> rows = {cells_row({"1", "0", "-2"}), cells_row({"0", "0", "0"}),
+                                         cells_row({"0", "0.5", "0"})};
   const SparseRows sparse(Cells(), rows, "f");
   EXPECT_EQ(sparse.width(), 3);
   const size_t picked[] = {2, 0, 2};
@@ -47,16 +48,16 @@ TEST(SparseRows, GivesRowsBackAndMultipliesThem) {
 
 TEST(SparseRows, TheHashSeesValuesPlacesAndRows) {
   const auto hash = [](const std::vector<TextExample>& rows) { return SparseRows(Cells(), rows, "f").hash(); };
-  const std::string own = hash({row({"1", "0", "0"}), row({"2", "0", "0"})});
-  EXPECT_EQ(own, hash({row({"1", "0", "0"}), row({"2", "0", "0"})}));
-  EXPECT_NE(own, hash({row({"1", "0", "0"}), row({"3", "0", "0"})}));
-  EXPECT_NE(own, hash({row({"1", "0", "0"}), row({"0", "2", "0"})}));
-  EXPECT_NE(own, hash({row({"1", "2", "0"}), row({"0", "0", "0"})}));
+  const std::string own = hash({cells_row({"1", "0", "0"}), cells_row({"2", "0", "0"})});
+  EXPECT_EQ(own, hash({cells_row({"1", "0", "0"}), cells_row({"2", "0", "0"})}));
+  EXPECT_NE(own, hash({cells_row({"1", "0", "0"}), cells_row({"3", "0", "0"})}));
+  EXPECT_NE(own, hash({cells_row({"1", "0", "0"}), cells_row({"0", "2", "0"})}));
+  EXPECT_NE(own, hash({cells_row({"1", "2", "0"}), cells_row({"0", "0", "0"})}));
 }
 
 TEST(SparseRows, MoreRowsThanAreReadAtATime) {
   std::vector<TextExample> rows;
-  for (int i = 0; i < 600; ++i) rows.push_back(row({std::to_string(i), "0", "1"}));
+  for (int i = 0; i < 600; ++i) rows.push_back(cells_row({std::to_string(i), "0", "1"}));
   const SparseRows sparse(Cells(), rows, "f");
   const size_t picked[] = {0, 255, 256, 599};
   EXPECT_EQ(values_of(sparse.dense(picked)), (std::vector<float>{0, 0, 1, 255, 0, 1, 256, 0, 1, 599, 0, 1}));

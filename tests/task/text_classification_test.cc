@@ -7,11 +7,11 @@
 namespace cloze {
 namespace {
 
-Tokenizer tokenizer() {
+Tokenizer sample_tokenizer() {
   return Tokenizer::from_vocabulary(Vocabulary::load(CLOZE_SOURCE_DIR "/samples/vocab_en.txt"));
 }
 
-TextExample row(std::string text, std::optional<std::string> pair = std::nullopt) {
+TextExample text_row(std::string text, std::optional<std::string> pair = std::nullopt) {
   TextExample example;
   example.text = std::move(text);
   example.text_pair = std::move(pair);
@@ -19,8 +19,8 @@ TextExample row(std::string text, std::optional<std::string> pair = std::nullopt
 }
 
 TEST(EncodeRows, PairsHaveSegmentsAndLongRowsAreCut) {
-  const TextExample rows[] = {row("good"), row("good", "bad"), row(std::string(5000, '!'))};
-  const EncodedRows encoded = encode_rows(tokenizer(), rows, {.max_length = 64});
+  const TextExample rows[] = {text_row("good"), text_row("good", "bad"), text_row(std::string(5000, '!'))};
+  const EncodedRows encoded = encode_rows(sample_tokenizer(), rows, {.max_length = 64});
   ASSERT_EQ(encoded.rows(), 3u);
   EXPECT_EQ(encoded.sequences[0].segments, std::vector<int32_t>(encoded.sequences[0].ids.size(), 0));
   EXPECT_EQ(encoded.sequences[1].segments.front(), 0);
@@ -51,7 +51,7 @@ TEST(CheckVocabulary, RefusesATokenizerThatIsTooLarge) {
   BertConfig config;
   config.vocab_size = 10;
   try {
-    check_vocabulary(tokenizer(), config, "DIR");
+    check_vocabulary(sample_tokenizer(), config, "DIR");
     FAIL() << "accepted";
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("vocab_size"), std::string::npos);

@@ -12,15 +12,15 @@ namespace {
 
 using ::testing::ElementsAre;
 
-constexpr float kInf = std::numeric_limits<float>::infinity();
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-Tensor half(const std::vector<uint16_t>& bits) {
+Tensor half_tensor(const std::vector<uint16_t>& bits) {
   const Tensor tensor({static_cast<int64_t>(bits.size())}, DType::kF16);
   std::ranges::copy(bits, tensor.data<uint16_t>());
   return tensor;
 }
 uint32_t f16_bits(uint16_t bits) {
-  return std::bit_cast<uint32_t>(to_float(half({bits}), DType::kF32).data<float>()[0]);
+  return std::bit_cast<uint32_t>(to_float(half_tensor({bits}), DType::kF32).data<float>()[0]);
 }
 uint32_t bf16_bits(uint16_t bits) {
   return std::bit_cast<uint32_t>(to_float(Tensor::of<uint16_t>({1}, {bits}), DType::kF32).data<float>()[0]);
@@ -63,9 +63,9 @@ TEST(ToFloat, EveryF16ValueByItsDefinition) {
     const int exponent = static_cast<int>(bits >> 10 & 31), fraction = static_cast<int>(bits & 1023);
     float expected = exponent == 0 ? std::ldexp(static_cast<float>(fraction), -24)
                                    : std::ldexp(static_cast<float>(1024 + fraction), exponent - 25);
-    if (exponent == 31) expected = fraction == 0 ? kInf : std::numeric_limits<float>::quiet_NaN();
+    if (exponent == 31) expected = fraction == 0 ? kInfinity : std::numeric_limits<float>::quiet_NaN();
     if ((bits & 0x8000) != 0) expected = -expected;
-    const float found = to_float(half({static_cast<uint16_t>(bits)}), DType::kF32).data<float>()[0];
+    const float found = to_float(half_tensor({static_cast<uint16_t>(bits)}), DType::kF32).data<float>()[0];
     if (std::isnan(expected)) {
       ASSERT_TRUE(std::isnan(found)) << bits;
     } else {
@@ -82,9 +82,9 @@ TEST(ToFloat, SameTypeIsTheSameMemory) {
 
 TEST(ToFloat, ConvertsBetweenSingleAndDouble) {
   EXPECT_THAT(to_float(Tensor::of<double>({3}, {0.1, 1e300, -0.0}), DType::kF32).values<float>(),
-              ElementsAre(0.1f, kInf, 0.0f));
+              ElementsAre(0.1f, kInfinity, 0.0f));
   EXPECT_THAT(to_float(Tensor::of<float>({1}, {0.1f}), DType::kF64).values<double>(), ElementsAre(double{0.1f}));
-  EXPECT_THAT(to_float(half({0x0001, 0xC000}), DType::kF64).values<double>(), ElementsAre(0x1p-24, -2.0));
+  EXPECT_THAT(to_float(half_tensor({0x0001, 0xC000}), DType::kF64).values<double>(), ElementsAre(0x1p-24, -2.0));
   EXPECT_EQ(to_float(Tensor::of<float>({2, 0, 3}, {}), DType::kF64).shape(), Shape({2, 0, 3}));
 }
 

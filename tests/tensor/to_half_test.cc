@@ -18,14 +18,14 @@ constexpr float kInf = std::numeric_limits<float>::infinity();
 Tensor single(float value) {
   return Tensor::of<float>({1}, {value});
 }
-uint16_t half(float value, DType dtype) {
+uint16_t half_bits(float value, DType dtype) {
   return *static_cast<const uint16_t*>(to_half(single(value), dtype).raw());
 }
 uint16_t f16(float value) {
-  return half(value, DType::kF16);
+  return half_bits(value, DType::kF16);
 }
 uint16_t bf16(float value) {
-  return half(value, DType::kBF16);
+  return half_bits(value, DType::kBF16);
 }
 
 TEST(ToHalf, F16LiteralBits) {

@@ -21,7 +21,7 @@ TruncationStrategy strategy_of(const std::string& name) {
                                 : TruncationStrategy::kOnlySecond;
 }
 
-NormalizerOptions normalizer_of(const Json& json) {
+NormalizerOptions normalizer_of_json(const Json& json) {
   NormalizerOptions options;
   options.clean_text = json["clean_text"];
   options.handle_chinese_chars = json["handle_chinese_chars"];
@@ -104,7 +104,7 @@ TEST(Golden, EveryLineOfThePeerIsReproduced) {
       added = added_of(row["added"], vocabulary);
       continue;
     }
-    TokenizerOptions options{.normalizer = normalizer_of(row["normalizer"])};
+    TokenizerOptions options{.normalizer = normalizer_of_json(row["normalizer"])};
     if (row.contains("use_added")) options.added_tokens = added;
     SCOPED_TRACE(*line);
     check_row(row, Tokenizer::from_vocabulary(vocabulary, options));

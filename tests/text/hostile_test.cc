@@ -24,7 +24,7 @@ TEST(HostileText, WritesItsFilesWhereTheEnvironmentSays) {
   Vocabulary(every_character_vocabulary()).save(Path(folder) / "vocab_every.txt");
 }
 
-NormalizerOptions normalizer_of(const std::string& setting) {
+NormalizerOptions normalizer_of_setting(const std::string& setting) {
   if (setting == "uncased") return {};
   if (setting == "cased") return {.lowercase = false};
   if (setting == "accents")
@@ -42,18 +42,18 @@ std::optional<Vocabulary> vocabulary_of(const std::string& name) {
   return Vocabulary::load(path);
 }
 
-struct Row {
+struct GoldenRow {
   std::string block, vocabulary, setting;
   int64_t lines = 0;
   GoldenHash hash;
 };
 
-std::vector<Row> golden_rows() {
+std::vector<GoldenRow> golden_rows() {
   LineReader table(Path(CLOZE_SOURCE_DIR) / "tests/text/golden/hostile.tsv");
-  std::vector<Row> rows;
+  std::vector<GoldenRow> rows;
   while (const auto line = table.next()) {
     std::istringstream fields{std::string(*line)};
-    Row& row = rows.emplace_back();
+    GoldenRow& row = rows.emplace_back();
     fields >> row.block >> row.vocabulary >> row.setting >> row.lines >> row.hash.a >> row.hash.b;
   }
   return rows;
@@ -80,20 +80,20 @@ GoldenHash hash_of(const Tokenizer& tokenizer, std::string_view text, int64_t& l
 void check_vocabulary(const std::string& name) {
   const auto vocabulary = vocabulary_of(name);
   if (!vocabulary) GTEST_SKIP() << "no vocabulary " << name << " in ../shared/data";
-  const std::vector<Row> rows = golden_rows();
+  const std::vector<GoldenRow> rows = golden_rows();
   std::map<std::string, Tokenizer> tokenizers;  // by setting
-  for (const Row& row : rows)
+  for (const GoldenRow& row : rows)
     if (row.vocabulary == name && !tokenizers.contains(row.setting))
       tokenizers.emplace(row.setting,
-                         Tokenizer::from_vocabulary(*vocabulary, {.normalizer = normalizer_of(row.setting)}));
+                         Tokenizer::from_vocabulary(*vocabulary, {.normalizer = normalizer_of_setting(row.setting)}));
   for (const HostileBlock& block : hostile_blocks()) {
-    const auto wanted = [&](const Row& row) { return row.block == block.name && row.vocabulary == name; };
+    const auto wanted = [&](const GoldenRow& row) { return row.block == block.name && row.vocabulary == name; };
     if (std::none_of(rows.begin(), rows.end(), wanted)) {  // the long lines are kept for few vocabularies
       EXPECT_TRUE(!name.starts_with("samples") && block.name == std::string("ten_megabytes")) << block.name;
       continue;
     }
     const std::string text = hostile_text(block);
-    for (const Row& row : rows) {
+    for (const GoldenRow& row : rows) {
       if (!wanted(row)) continue;
       int64_t lines = 0;
       const GoldenHash hash = hash_of(tokenizers.at(row.setting), text, lines);

@@ -6,11 +6,13 @@
 #include "cloze/base/error.h"
 #include "cloze/base/rng.h"
 #include "cloze/text/explain.h"
+#include "tests/base/temporary.h"
 #include "tests/text/naive_tokenizer.h"
 
 namespace cloze {
 namespace {
 
+using test::error_of;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -21,17 +23,6 @@ Vocabulary small_vocabulary() {
 
 Tokenizer small_tokenizer(TokenizerOptions options = {}) {
   return Tokenizer::from_vocabulary(small_vocabulary(), std::move(options));
-}
-
-std::string error_of(const auto& call, ErrorCode code) {
-  try {
-    call();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "no error";
-  return "";
 }
 
 TEST(Tokenizer, SplitsTheClassicExample) {

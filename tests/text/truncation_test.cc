@@ -7,17 +7,17 @@
 namespace cloze {
 namespace {
 
-struct Row {
+struct PeerRow {
   int64_t first, second, room;
   int64_t kept_first, kept_second;
 };
 
 // The table of the peer's own test, for a room of 7, and the odd cases around it.
 TEST(Truncation, LongestFirstFollowsThePeer) {
-  const Row rows[] = {{0, 0, 7, 0, 0}, {0, 8, 7, 0, 7}, {2, 4, 7, 2, 4}, {2, 8, 7, 2, 5}, {4, 4, 7, 3, 4},
-                      {4, 8, 7, 3, 4}, {8, 0, 7, 7, 0}, {8, 2, 7, 5, 2}, {8, 4, 7, 4, 3}, {8, 8, 7, 3, 4},
-                      {8, 8, 0, 0, 0}, {9, 8, 1, 1, 0}, {8, 9, 1, 0, 1}, {3, 5, 7, 3, 4}};
-  for (const Row& row : rows) {
+  const PeerRow rows[] = {{0, 0, 7, 0, 0}, {0, 8, 7, 0, 7}, {2, 4, 7, 2, 4}, {2, 8, 7, 2, 5}, {4, 4, 7, 3, 4},
+                          {4, 8, 7, 3, 4}, {8, 0, 7, 7, 0}, {8, 2, 7, 5, 2}, {8, 4, 7, 4, 3}, {8, 8, 7, 3, 4},
+                          {8, 8, 0, 0, 0}, {9, 8, 1, 1, 0}, {8, 9, 1, 0, 1}, {3, 5, 7, 3, 4}};
+  for (const PeerRow& row : rows) {
     const TruncationPlan plan =
         plan_truncation(row.first, row.second, 3, {TruncationStrategy::kLongestFirst, row.room + 3});
     EXPECT_EQ(plan.first, row.kept_first) << row.first << " " << row.second;

@@ -28,7 +28,7 @@ std::vector<std::pair<std::string, int64_t>> pairs(const CorpusCounts& counts) {
   return out;
 }
 
-CorpusCounts count(const Path& file, const WordCountOptions& options = {}) {
+CorpusCounts count_file(const Path& file, const WordCountOptions& options = {}) {
   return count_words(std::vector<Path>{file}, options);
 }
 
@@ -94,14 +94,14 @@ TEST(WordCounter, NothingDependsOnThreadsOrBlocks) {
   std::string text;
   for (int i = 0; i < 4000; ++i) text += fmt::format("w{} {}{}", i * i % 977, i % 13, i % 7 == 0 ? "\n" : " ");
   const Path file = folder.write("a.txt", text);
-  const auto expected = pairs(count(file));
+  const auto expected = pairs(count_file(file));
   EXPECT_GT(expected.size(), 300u);
   for (const int threads : {1, 2, 3}) {
     set_thread_count(threads);
     WordCountOptions options;
     for (const size_t block : {1, 100, 4096}) {
       options.block_bytes = block;
-      EXPECT_EQ(pairs(count(file, options)), expected) << threads << " threads, " << block;
+      EXPECT_EQ(pairs(count_file(file, options)), expected) << threads << " threads, " << block;
     }
   }
   set_thread_count(0);
@@ -112,7 +112,7 @@ CorpusCounts count_forgetting(const Path& file, std::string_view first_line) {
   WordCountOptions options;
   options.block_bytes = first_line.size();
   options.most_words = 4;
-  return count(file, options);
+  return count_file(file, options);
 }
 
 // Without the words that were seen once there are two, no more than three quarters of four.
@@ -144,10 +144,10 @@ TEST(WordCounter, LongWordsAndBrokenUtf8AreCountedApart) {
   const test::TemporaryFolder folder;
   WordCountOptions options;
   options.max_chars_per_word = 3;
-  const CorpusCounts counts = count(folder.write("a.txt",
-                                                 "abc abcd a\xFF"
-                                                 "b \u00D8\u00D8\u00D8"),
-                                    options);
+  const CorpusCounts counts = count_file(folder.write("a.txt",
+                                                      "abc abcd a\xFF"
+                                                      "b \u00D8\u00D8\u00D8"),
+                                         options);
   EXPECT_THAT(pairs(counts), ElementsAre(Pair("ab", 1), Pair("abc", 1), Pair("\u00F8\u00F8\u00F8", 1)));
   EXPECT_EQ(counts.long_words, 1);
   EXPECT_EQ(counts.replaced_sequences, 1);
@@ -158,9 +158,9 @@ TEST(WordCounter, WhatIsNoTextIsRefused) {
   const Path utf16 = folder.write("utf16.txt", std::string_view("h\0i\0", 4));
   std::string gbk;
   for (int i = 0; i < 20; ++i) gbk += "\xB5\xE7\xD3\xB0 ";
-  EXPECT_THAT(test::error_of([&] { count(utf16); }), HasSubstr("utf16.txt is not text: byte 1 is NUL"));
-  EXPECT_THAT(test::error_of([&] { count(folder.write("gbk.txt", gbk)); }), HasSubstr("is not UTF-8 text"));
-  EXPECT_THAT(test::error_of([&] { count(folder.path() / "none.txt"); }), HasSubstr("cannot open"));
+  EXPECT_THAT(test::error_of([&] { count_file(utf16); }), HasSubstr("utf16.txt is not text: byte 1 is NUL"));
+  EXPECT_THAT(test::error_of([&] { count_file(folder.write("gbk.txt", gbk)); }), HasSubstr("is not UTF-8 text"));
+  EXPECT_THAT(test::error_of([&] { count_file(folder.path() / "none.txt"); }), HasSubstr("cannot open"));
 }
 
 }  // namespace

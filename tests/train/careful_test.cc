@@ -3,10 +3,9 @@
 #include "cloze/train/tuning.h"
 #include "tests/train/tuning_run.h"
 
-namespace cloze {
+namespace cloze::test {
 namespace {
 
-using namespace test;
 using ::testing::HasSubstr;
 
 std::unique_ptr<TrainingTask> r_drop_task(double factor) {
@@ -101,7 +100,7 @@ TEST(StartDecay, KeepsTheEncoderNearItsStart) {
 }
 
 TEST(Careful, MistakesAreTold) {
-  const auto refusal = [](const TuningOptions& options) { return error_of([&] { options.check(); }); };
+  const auto refusal = [](const TuningOptions& options) { return tuning_error([&] { options.check(); }); };
   EXPECT_THAT(refusal({.fgm = -1}), HasSubstr("--fgm must be in [0, 1000000), got -1"));
   EXPECT_THAT(refusal({.unfreeze_steps = -1}), HasSubstr("--unfreeze-steps must not be negative, got -1"));
   EXPECT_THAT(refusal({.tune = "head", .unfreeze_steps = 3}), HasSubstr("--tune head trains none"));
@@ -109,4 +108,4 @@ TEST(Careful, MistakesAreTold) {
 }
 
 }  // namespace
-}  // namespace cloze
+}  // namespace cloze::test

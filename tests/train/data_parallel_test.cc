@@ -17,21 +17,21 @@ namespace {
 using test::ThreadJob;
 using ::testing::HasSubstr;
 
-class Folder {
+class ParallelFolder {
  public:
-  Folder() {
+  ParallelFolder() {
     std::string pattern = (std::filesystem::temp_directory_path() / "cloze-parallel-XXXXXX").string();
     if (::mkdtemp(pattern.data()) == nullptr) std::abort();
     dir_ = pattern;
   }
-  ~Folder() { std::filesystem::remove_all(dir_); }
+  ~ParallelFolder() { std::filesystem::remove_all(dir_); }
   Path operator/(const char* name) const { return dir_ / name; }
 
  private:
   Path dir_;
 };
 
-class Listener : public TrainObserver {
+class ParallelListener : public TrainObserver {
  public:
   void on_step(const StepInfo& info) override {
     losses.push_back(info.loss);
@@ -45,7 +45,7 @@ class Listener : public TrainObserver {
   std::atomic<bool> stop{false};
 };
 
-TrainOptions options() {
+TrainOptions parallel_options() {
   TrainOptions o;
   o.epochs = 2;
   o.learning_rate = 1e-3;
@@ -55,7 +55,7 @@ TrainOptions options() {
   return o;
 }
 
-std::unique_ptr<TrainingTask> task(uint64_t seed = 7) {
+std::unique_ptr<TrainingTask> parallel_task(uint64_t seed = 7) {
   TrainingSource s;
   s.vocab = CLOZE_SOURCE_DIR "/samples/vocab_en.txt";
   s.train = CLOZE_SOURCE_DIR "/samples/reviews_en.train.tsv";
@@ -67,14 +67,14 @@ std::unique_ptr<TrainingTask> task(uint64_t seed = 7) {
   return find_task("text-classification").train(s);
 }
 
-TrainResult run(const Path& output, Communicator& communicator, Listener& listener, const TrainOptions& o = options(),
-                Start start = Start::kFresh) {
-  const auto own = task();
+TrainResult parallel_run(const Path& output, Communicator& communicator, ParallelListener& listener,
+                         const TrainOptions& o = parallel_options(), Start start = Start::kFresh) {
+  const auto own = parallel_task();
   return train(*own, o, {{"id", 1}}, {.output = output, .start = start, .communicator = &communicator}, listener,
                listener.stop);
 }
 
-std::string error_of(int size, const std::function<void(Communicator&)>& work) {
+std::string job_error(int size, const std::function<void(Communicator&)>& work) {
   try {
     ThreadJob::run(size, work);
   } catch (const Error& error) {
@@ -91,14 +91,14 @@ class DataParallel : public testing::Test {
 };
 
 TEST_F(DataParallel, LossesAndMetricsAreThoseOfOneProcess) {
-  const Folder folder;
-  Listener one;
-  const TrainResult expected = run(folder / "one", alone(), one);
+  const ParallelFolder folder;
+  ParallelListener one;
+  const TrainResult expected = parallel_run(folder / "one", alone(), one);
   for (const int size : {2, 3}) {
     const Path output = folder / std::to_string(size).c_str();
     ThreadJob::run(size, [&](Communicator& communicator) {
-      Listener own;
-      const TrainResult result = run(output, communicator, own);
+      ParallelListener own;
+      const TrainResult result = parallel_run(output, communicator, own);
       ASSERT_EQ(own.losses.size(), one.losses.size());
       for (size_t i = 0; i < one.losses.size(); ++i) EXPECT_NEAR(own.losses[i], one.losses[i], 1e-5) << i;
       EXPECT_EQ(result.steps, expected.steps);
@@ -112,16 +112,16 @@ TEST_F(DataParallel, LossesAndMetricsAreThoseOfOneProcess) {
 }
 
 TEST_F(DataParallel, AStopAskedOfOneStopsAllAndGoesOnWithTheSameBits) {
-  const Folder folder;
+  const ParallelFolder folder;
   ThreadJob::run(2, [&](Communicator& communicator) {
-    Listener whole;
-    run(folder / "whole", communicator, whole);
+    ParallelListener whole;
+    parallel_run(folder / "whole", communicator, whole);
   });
-  const std::string stopped = error_of(2, [&](Communicator& communicator) {
-    Listener own;
+  const std::string stopped = job_error(2, [&](Communicator& communicator) {
+    ParallelListener own;
     own.stop_after = communicator.rank() == 1 ? 4 : -1;
     try {
-      run(folder / "stopped", communicator, own);
+      parallel_run(folder / "stopped", communicator, own);
       FAIL() << "did not stop";
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::kInterrupted);
@@ -130,27 +130,27 @@ TEST_F(DataParallel, AStopAskedOfOneStopsAllAndGoesOnWithTheSameBits) {
   });
   EXPECT_EQ(stopped, "");
   ThreadJob::run(2, [&](Communicator& communicator) {
-    Listener rest;
-    run(folder / "stopped", communicator, rest, options(), Start::kResume);
+    ParallelListener rest;
+    parallel_run(folder / "stopped", communicator, rest, parallel_options(), Start::kResume);
     EXPECT_EQ(rest.losses.size(), 13u);
   });
   for (const char* name : {"model.safetensors", "metrics.jsonl", "run.json"})
     EXPECT_EQ(read_file(folder / "whole" / name), read_file(folder / "stopped" / name)) << name;
   ThreadJob::run(2, [&](Communicator& communicator) {
-    Listener none;
-    EXPECT_TRUE(run(folder / "stopped", communicator, none, options(), Start::kResume).was_complete);
+    ParallelListener none;
+    EXPECT_TRUE(parallel_run(folder / "stopped", communicator, none, parallel_options(), Start::kResume).was_complete);
   });
 }
 
 TEST_F(DataParallel, PassesThatCannotBeSharedAreRefusedWithAdvice) {
-  const Folder folder;
-  TrainOptions o = options();
+  const ParallelFolder folder;
+  TrainOptions o = parallel_options();
   o.batch_size = 32;
   o.gradient_accumulation = 1;
   const auto refused = [&](int size) {
-    return error_of(size, [&](Communicator& communicator) {
-      Listener own;
-      run(folder / "out", communicator, own, o);
+    return job_error(size, [&](Communicator& communicator) {
+      ParallelListener own;
+      parallel_run(folder / "out", communicator, own, o);
     });
   };
   EXPECT_THAT(refused(2), HasSubstr("for steps of 32 rows give --batch-size 16 --gradient-accumulation 2"));
@@ -160,7 +160,7 @@ TEST_F(DataParallel, PassesThatCannotBeSharedAreRefusedWithAdvice) {
 
 TEST_F(DataParallel, ProcessesThatAreNotAlikeAreRefused) {
   const auto runs = [](const Json& second) {
-    return error_of(2, [&](Communicator& communicator) {
+    return job_error(2, [&](Communicator& communicator) {
       const Json first = {{"seed", 1}, {"threads", 1}};
       check_same_run(communicator, communicator.rank() == 0 ? first : second);
     });
@@ -168,7 +168,7 @@ TEST_F(DataParallel, ProcessesThatAreNotAlikeAreRefused) {
   EXPECT_EQ(runs({{"seed", 1}, {"threads", 4}}), "") << "machines may have more or fewer processors";
   EXPECT_THAT(runs({{"seed", 2}, {"threads", 1}}), HasSubstr("rank 1 was started with other options"));
   const auto weights = [](double second) {
-    return error_of(2, [&](Communicator& communicator) {
+    return job_error(2, [&](Communicator& communicator) {
       Parameter parameter{"p", Shape({3}), Init::kZeros, Decay::kNo, Var()};
       parameter.set(Tensor::full({3}, DType::kF32, communicator.rank() == 0 ? 1 : second));
       check_same_weights(communicator, {&parameter}, "now");

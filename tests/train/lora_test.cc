@@ -4,10 +4,9 @@
 #include "cloze/train/tuning.h"
 #include "tests/train/tuning_run.h"
 
-namespace cloze {
+namespace cloze::test {
 namespace {
 
-using namespace test;
 using ::testing::HasSubstr;
 
 TuningOptions lora(const std::string& targets = "query,value") {
@@ -120,7 +119,7 @@ TEST(Lora, Bf16StaysNearF32) {
 }
 
 TEST(Lora, MistakesAreTold) {
-  const auto refusal = [](const TuningOptions& options) { return error_of([&] { options.check(); }); };
+  const auto refusal = [](const TuningOptions& options) { return tuning_error([&] { options.check(); }); };
   EXPECT_THAT(refusal(lora("query,vlaue")),
               HasSubstr("--lora-targets: unknown \"vlaue\", did you mean value?; there are query, key, value, "
                         "attention_output, up, down, all"));
@@ -129,9 +128,9 @@ TEST(Lora, MistakesAreTold) {
   EXPECT_THAT(refusal({.tune = "lora", .lora_rank = 0}), HasSubstr("--lora-rank must be at least 1, got 0"));
   EXPECT_THAT(refusal({.tune = "lora", .lora_alpha = 0}), HasSubstr("--lora-alpha must be in (0, 1000000), got 0"));
   const auto task = tuning_task();
-  EXPECT_THAT(error_of([&] { apply_tuning(*task, tuning_options({.tune = "lora", .lora_rank = 33})); }),
+  EXPECT_THAT(tuning_error([&] { apply_tuning(*task, tuning_options({.tune = "lora", .lora_rank = 33})); }),
               HasSubstr("query.weight must have a rank of 1 to 32, got 33"));
 }
 
 }  // namespace
-}  // namespace cloze
+}  // namespace cloze::test

@@ -15,10 +15,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-double metric(const MetricList& metrics, const std::string& name) {
-  return metric_value(metrics, name);
-}
-
 /// A corpus, and a teacher of it that is wider than the students that TinyCorpus::options() makes.
 class PretrainingTeacherTest : public testing::Test {
  protected:
@@ -59,29 +55,30 @@ TEST_F(PretrainingTeacherTest, TheLossIsTheSharesOfWordsAndAnswers) {
   const FirstStep alone = first_step(corpus_.options("mlm,nsp"));
   for (const double weight : {0.25, 1.0}) {
     const FirstStep step = first_step(student("mlm,nsp", weight));
-    const double distance = metric(step.metrics, "distillation_loss");
-    EXPECT_EQ(metric(step.metrics, "mlm_loss"), metric(alone.metrics, "mlm_loss")) << "the words' own";
+    const double distance = metric_value(step.metrics, "distillation_loss");
+    EXPECT_EQ(metric_value(step.metrics, "mlm_loss"), metric_value(alone.metrics, "mlm_loss")) << "the words' own";
     EXPECT_GT(distance, 0.01);
     EXPECT_NEAR(step.loss,
-                (1 - weight) * metric(step.metrics, "mlm_loss") + weight * distance + metric(step.metrics, "nsp_loss"),
+                (1 - weight) * metric_value(step.metrics, "mlm_loss") + weight * distance +
+                    metric_value(step.metrics, "nsp_loss"),
                 1e-5)
         << "the sentences keep their labels";
   }
   EXPECT_NE(first_step(student("mlm", 1, 1)).loss, first_step(student("mlm", 1, 2)).loss) << "temperatures";
   // Only where a teacher is.
-  EXPECT_THROW(metric(alone.metrics, "distillation_loss"), Error);
+  EXPECT_THROW(metric_value(alone.metrics, "distillation_loss"), Error);
   const FirstStep silent = first_step(student("mlm,nsp", 0, 2));
   EXPECT_EQ(silent.loss, alone.loss);
-  EXPECT_THROW(metric(silent.metrics, "distillation_loss"), Error);
+  EXPECT_THROW(metric_value(silent.metrics, "distillation_loss"), Error);
 }
 
 TEST_F(PretrainingTeacherTest, StatesAddTheirDistances) {
   const FirstStep alone = first_step(corpus_.options("mlm"));
   const FirstStep hidden = first_step(student("mlm", 0, 2, {.hidden = 1}));
   const FirstStep both = first_step(student("mlm", 0, 2, {.hidden = 1, .relations = 0.5}));
-  EXPECT_NEAR(hidden.loss, alone.loss + metric(hidden.metrics, "state_loss"), 1e-5);
-  EXPECT_GT(metric(hidden.metrics, "state_loss"), 0.01);
-  EXPECT_GT(metric(both.metrics, "state_loss"), metric(hidden.metrics, "state_loss"));
+  EXPECT_NEAR(hidden.loss, alone.loss + metric_value(hidden.metrics, "state_loss"), 1e-5);
+  EXPECT_GT(metric_value(hidden.metrics, "state_loss"), 0.01);
+  EXPECT_GT(metric_value(both.metrics, "state_loss"), metric_value(hidden.metrics, "state_loss"));
   // The widths differ: a projection is trained beside the student.
   std::vector<std::string> names;
   const auto task = make_pretraining(student("mlm", 0, 2, {.hidden = 1}));
@@ -95,12 +92,12 @@ TEST_F(PretrainingTeacherTest, OfItselfThereIsNothingToLearn) {
   own.vocab = "";
   own.teacher.states = {.hidden = 1, .relations = 1};
   const FirstStep step = first_step(own);
-  EXPECT_EQ(metric(step.metrics, "distillation_loss"), 0);
-  EXPECT_NEAR(metric(step.metrics, "state_loss"), 0, 1e-6);
+  EXPECT_EQ(metric_value(step.metrics, "distillation_loss"), 0);
+  EXPECT_NEAR(metric_value(step.metrics, "state_loss"), 0, 1e-6);
   EXPECT_NEAR(step.loss, 0, 1e-6);
-  EXPECT_GT(metric(step.metrics, "mlm_loss"), 0.1);
+  EXPECT_GT(metric_value(step.metrics, "mlm_loss"), 0.1);
   own.dropout = 0.2;
-  EXPECT_GT(metric(first_step(own).metrics, "distillation_loss"), 0.001) << "dropout is the student's alone";
+  EXPECT_GT(metric_value(first_step(own).metrics, "distillation_loss"), 0.001) << "dropout is the student's alone";
 }
 
 TEST_F(PretrainingTeacherTest, AnswersAloneTeachTheWords) {
@@ -111,9 +108,9 @@ TEST_F(PretrainingTeacherTest, AnswersAloneTeachTheWords) {
   options.scratch_config.initializer_range = 0.1;
   pretrain(options, o, corpus_ / "student", listener);
   const EvaluationInfo &early = listener.evaluations.front(), &last = listener.evaluations.back();
-  EXPECT_LT(metric(last.train, "distillation_loss"), metric(early.train, "distillation_loss") / 2);
-  EXPECT_LT(metric(last.dev.metrics, "mlm_loss"), metric(early.dev.metrics, "mlm_loss") - 0.3);
-  EXPECT_NEAR(last.train_loss, metric(last.train, "distillation_loss"), 0.05);
+  EXPECT_LT(metric_value(last.train, "distillation_loss"), metric_value(early.train, "distillation_loss") / 2);
+  EXPECT_LT(metric_value(last.dev.metrics, "mlm_loss"), metric_value(early.dev.metrics, "mlm_loss") - 0.3);
+  EXPECT_NEAR(last.train_loss, metric_value(last.train, "distillation_loss"), 0.05);
   const std::string log = read_file(corpus_ / "student" / kLogFile);
   EXPECT_THAT(log, HasSubstr("\"train_distillation_loss\":"));
 }
@@ -191,7 +188,8 @@ TEST_F(PretrainingTeacherTest, ManyProcessesHaveTheLossesOfOne) {
     for (size_t i = 0; i < own.steps.size(); ++i) EXPECT_NEAR(own.steps[i].loss, one.steps[i].loss, 1e-5) << i;
     if (communicator.rank() != 0) return;
     for (const char* name : {"distillation_loss", "state_loss", "mlm_loss"})
-      EXPECT_NEAR(metric(own.evaluations[0].train, name), metric(one.evaluations[0].train, name), 1e-5) << name;
+      EXPECT_NEAR(metric_value(own.evaluations[0].train, name), metric_value(one.evaluations[0].train, name), 1e-5)
+          << name;
   });
   set_thread_count(0);
 }

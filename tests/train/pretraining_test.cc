@@ -10,10 +10,6 @@
 namespace cloze::test {
 namespace {
 
-double metric(const MetricList& metrics, const std::string& name) {
-  return metric_value(metrics, name);
-}
-
 void expect_share(double value, const std::string& name) {
   EXPECT_GE(value, 0) << name;
   EXPECT_LE(value, 1) << name;
@@ -36,13 +32,13 @@ TEST(Pretraining, LearnsATinyCorpusOfTwoLanguages) {
   const EvaluationInfo& last = listener.evaluations.back();
   EXPECT_LT(last.train_loss, listener.steps.front().loss / 2);
   const MetricList& dev = last.dev.metrics;
-  EXPECT_GT(metric(dev, "mlm_accuracy"), metric(dev, "mlm_guess") + 0.4);
-  EXPECT_LT(metric(dev, "mlm_loss"), std::log(38.0) / 2) << "half of what knowing nothing costs";
-  EXPECT_DOUBLE_EQ(metric(dev, "perplexity"), std::exp(metric(dev, "mlm_loss")));
-  EXPECT_DOUBLE_EQ(metric(dev, "loss"), metric(dev, "mlm_loss") + metric(dev, "nsp_loss"));
-  EXPECT_NEAR(last.train_loss, metric(last.train, "mlm_loss") + metric(last.train, "nsp_loss"), 0.05);
-  for (const char* name : {"mlm_accuracy", "mlm_guess", "nsp_accuracy"}) expect_share(metric(dev, name), name);
-  for (const char* name : {"mlm_accuracy", "nsp_accuracy"}) expect_share(metric(last.train, name), name);
+  EXPECT_GT(metric_value(dev, "mlm_accuracy"), metric_value(dev, "mlm_guess") + 0.4);
+  EXPECT_LT(metric_value(dev, "mlm_loss"), std::log(38.0) / 2) << "half of what knowing nothing costs";
+  EXPECT_DOUBLE_EQ(metric_value(dev, "perplexity"), std::exp(metric_value(dev, "mlm_loss")));
+  EXPECT_DOUBLE_EQ(metric_value(dev, "loss"), metric_value(dev, "mlm_loss") + metric_value(dev, "nsp_loss"));
+  EXPECT_NEAR(last.train_loss, metric_value(last.train, "mlm_loss") + metric_value(last.train, "nsp_loss"), 0.05);
+  for (const char* name : {"mlm_accuracy", "mlm_guess", "nsp_accuracy"}) expect_share(metric_value(dev, name), name);
+  for (const char* name : {"mlm_accuracy", "nsp_accuracy"}) expect_share(metric_value(last.train, name), name);
   const std::string log = read_file(place / "run" / "metrics.jsonl");
   const Json line = parse_json(log.substr(0, log.find('\n')), "metrics.jsonl");
   std::set<std::string> names;
@@ -66,7 +62,7 @@ TEST(Pretraining, EachObjectiveHasItsHeadsAndMetrics) {
     const MetricList& train = listener.evaluations.back().train;
     EXPECT_EQ(train.size(), *name == '\0' ? 2u : 4u) << objective;
     if (*name != '\0') {
-      EXPECT_TRUE(std::isfinite(metric(train, std::string(name) + "_loss"))) << objective;
+      EXPECT_TRUE(std::isfinite(metric_value(train, std::string(name) + "_loss"))) << objective;
     }
     const Json config = parse_json(read_file(output / "config.json"), "config.json");
     EXPECT_EQ(config["architectures"][0], architecture);
@@ -90,7 +86,8 @@ TEST(Pretraining, AccumulationTakesTheMeanOfEachPass) {
   pretrain(place.options("mlm,nsp"), o, place / "halves", halves);
   // The same rows and masks: sums over words agree.
   for (const char* name : {"mlm_loss", "mlm_accuracy", "nsp_loss", "nsp_accuracy"})
-    EXPECT_NEAR(metric(parts.evaluations[0].train, name), metric(whole.evaluations[0].train, name), 1e-5) << name;
+    EXPECT_NEAR(metric_value(parts.evaluations[0].train, name), metric_value(whole.evaluations[0].train, name), 1e-5)
+        << name;
   // The loss of a step is the mean of its passes' means, which is not the mean over its words.
   EXPECT_NEAR(parts.steps[0].loss, (halves.steps[0].loss + halves.steps[1].loss) / 2, 1e-5);
   EXPECT_NEAR(parts.steps[0].loss, whole.steps[0].loss, 0.05);
@@ -137,7 +134,7 @@ TEST(Pretraining, HalfWidthWeightsPredictTheSameToTheirPrecision) {
   onward.vocab = "";
   onward.model = (place / "f16").string();
   const MetricList read = make_pretraining(onward)->evaluate().metrics, &kept = f16.evaluations.back().dev.metrics;
-  for (const auto& [name, value] : kept) EXPECT_NEAR(metric(read, name), value, 0.02 * (1 + value)) << name;
+  for (const auto& [name, value] : kept) EXPECT_NEAR(metric_value(read, name), value, 0.02 * (1 + value)) << name;
   EXPECT_NE(read, kept) << "rounded";
 }
 
@@ -218,7 +215,7 @@ TEST(Pretraining, OfPerplexityAndLossesTheLeastIsBest) {
   const TrainResult result = pretrain(place.options("mlm"), o, place / "run", listener);
   double least = 1e300;
   for (const EvaluationInfo& info : listener.evaluations) {
-    const double now = metric(info.dev.metrics, "perplexity");
+    const double now = metric_value(info.dev.metrics, "perplexity");
     EXPECT_EQ(info.best, now < least) << "step " << info.step;
     least = std::min(least, now);
   }

@@ -9,10 +9,9 @@
 #include "tests/train/thread_job.h"
 #include "tests/train/tuning_run.h"
 
-namespace cloze {
+namespace cloze::test {
 namespace {
 
-using namespace test;
 using ::testing::HasSubstr;
 
 bool in_head(const std::string& name) {
@@ -120,12 +119,12 @@ TEST(TrainedPart, IsTold) {
 }
 
 TEST(TrainedPart, WhatCannotBeIsRefused) {
-  EXPECT_THAT(error_of([] { parse_trained_part("haed"); }),
+  EXPECT_THAT(tuning_error([] { parse_trained_part("haed"); }),
               HasSubstr("unknown \"haed\", did you mean head?; there are full, head, top=K, bitfit"));
   for (const char* text : {"top=0", "top=", "top=-1", "top=1x", "top=99999999999999999999"})
-    EXPECT_THAT(error_of([&] { parse_trained_part(text); }), HasSubstr("1 to those that the model has")) << text;
+    EXPECT_THAT(tuning_error([&] { parse_trained_part(text); }), HasSubstr("1 to those that the model has")) << text;
   const auto task = tuning_task();
-  EXPECT_THAT(error_of([&] { choose_trained(task->parameters(), parse_trained_part("top=4")); }),
+  EXPECT_THAT(tuning_error([&] { choose_trained(task->parameters(), parse_trained_part("top=4")); }),
               HasSubstr("--tune top=4: the model has 3 layers; give 1 to 3"));
 }
 
@@ -169,4 +168,4 @@ TEST(TrainedPart, SeveralProcessesTrainThePart) {
 }
 
 }  // namespace
-}  // namespace cloze
+}  // namespace cloze::test

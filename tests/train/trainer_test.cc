@@ -12,14 +12,14 @@
 namespace cloze {
 namespace {
 
-class Folder {
+class TrainerFolder {
  public:
-  Folder() {
+  TrainerFolder() {
     std::string pattern = (std::filesystem::temp_directory_path() / "cloze-train-XXXXXX").string();
     if (::mkdtemp(pattern.data()) == nullptr) std::abort();
     dir_ = pattern;
   }
-  ~Folder() { std::filesystem::remove_all(dir_); }
+  ~TrainerFolder() { std::filesystem::remove_all(dir_); }
   Path operator/(const char* name) const { return dir_ / name; }
 
  private:
@@ -27,9 +27,9 @@ class Folder {
 };
 
 /// Hears the run; asks it to stop after some step.
-class Listener : public TrainObserver {
+class TrainerListener : public TrainObserver {
  public:
-  explicit Listener(int64_t stop_after = -1) : stop_after_(stop_after) {}
+  explicit TrainerListener(int64_t stop_after = -1) : stop_after_(stop_after) {}
   void on_step(const StepInfo& info) override {
     ++steps;
     if (info.step == stop_after_) stop = true;
@@ -44,7 +44,7 @@ class Listener : public TrainObserver {
   int64_t stop_after_;
 };
 
-TrainingSource source() {
+TrainingSource trainer_source() {
   TrainingSource s;
   s.vocab = CLOZE_SOURCE_DIR "/samples/vocab_en.txt";
   s.train = CLOZE_SOURCE_DIR "/samples/reviews_en.train.tsv";
@@ -56,7 +56,7 @@ TrainingSource source() {
   return s;
 }
 
-TrainOptions options() {
+TrainOptions trainer_options() {
   TrainOptions o;
   o.epochs = 2;
   o.learning_rate = 1e-3;
@@ -64,61 +64,61 @@ TrainOptions options() {
   return o;
 }
 
-TrainResult run(const Path& output, Start start, Listener& listener, const TrainOptions& o = options(),
-                const Json& record = {{"id", 1}}) {
-  const auto task = find_task("text-classification").train(source());
+TrainResult trainer_run(const Path& output, Start start, TrainerListener& listener,
+                        const TrainOptions& o = trainer_options(), const Json& record = {{"id", 1}}) {
+  const auto task = find_task("text-classification").train(trainer_source());
   return train(*task, o, record, {.output = output, .start = start}, listener, listener.stop);
 }
 
 TEST(Trainer, SameSeedSameBits) {
-  const Folder folder;
-  Listener a, b;
-  run(folder / "a", Start::kFresh, a);
-  run(folder / "b", Start::kFresh, b);
+  const TrainerFolder folder;
+  TrainerListener a, b;
+  trainer_run(folder / "a", Start::kFresh, a);
+  trainer_run(folder / "b", Start::kFresh, b);
   EXPECT_EQ(a.steps, 26);  // 400 rows, 32 a step, 2 epochs
   EXPECT_EQ(read_file(folder / "a" / "model.safetensors"), read_file(folder / "b" / "model.safetensors"));
   EXPECT_EQ(read_file(folder / "a" / "metrics.jsonl"), read_file(folder / "b" / "metrics.jsonl"));
-  TrainOptions other = options();
+  TrainOptions other = trainer_options();
   other.seed = 8;
-  Listener c;
-  run(folder / "c", Start::kFresh, c, other);
+  TrainerListener c;
+  trainer_run(folder / "c", Start::kFresh, c, other);
   EXPECT_NE(read_file(folder / "a" / "model.safetensors"), read_file(folder / "c" / "model.safetensors"));
 }
 
 TEST(Trainer, GradientCheckpointingChangesNoBits) {
-  const Folder folder;
-  TrainOptions o = options();
+  const TrainerFolder folder;
+  TrainOptions o = trainer_options();
   o.epochs = 1;
   o.gradient_accumulation = 3;  // passes of 11 rows, also a shorter one
   o.batch_size = 11;
-  Listener kept, recomputed;
-  run(folder / "kept", Start::kFresh, kept, o);
+  TrainerListener kept, recomputed;
+  trainer_run(folder / "kept", Start::kFresh, kept, o);
   o.gradient_checkpointing = true;
-  run(folder / "recomputed", Start::kFresh, recomputed, o);
+  trainer_run(folder / "recomputed", Start::kFresh, recomputed, o);
   for (const char* name : {"model.safetensors", "metrics.jsonl"})
     EXPECT_EQ(read_file(folder / "kept" / name), read_file(folder / "recomputed" / name)) << name;
   // A finished run or a stopped one is the same run with and without it.
-  Listener rest;
-  EXPECT_TRUE(
-      run(folder / "kept", Start::kResume, rest, o, {{"id", 1}, {"gradient_checkpointing", true}}).was_complete);
+  TrainerListener rest;
+  EXPECT_TRUE(trainer_run(folder / "kept", Start::kResume, rest, o, {{"id", 1}, {"gradient_checkpointing", true}})
+                  .was_complete);
 }
 
 TEST(Trainer, StoppedAndResumedIsAsIfNeverStopped) {
-  const Folder folder;
-  Listener whole;
-  run(folder / "whole", Start::kFresh, whole);
+  const TrainerFolder folder;
+  TrainerListener whole;
+  trainer_run(folder / "whole", Start::kFresh, whole);
   // Stops in the first epoch, on its last step, and in the second epoch.
   for (const int64_t stop : {5, 13, 20}) {
     const Path output = folder / ("stopped-" + std::to_string(stop)).c_str();
-    Listener first(stop), rest;
+    TrainerListener first(stop), rest;
     try {
-      run(output, Start::kFresh, first);
+      trainer_run(output, Start::kFresh, first);
       FAIL() << "the run did not stop";
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::kInterrupted);
     }
     EXPECT_TRUE(std::filesystem::exists(output / kResumeFile));
-    const TrainResult result = run(output, Start::kResume, rest);
+    const TrainResult result = trainer_run(output, Start::kResume, rest);
     EXPECT_EQ(rest.steps, 26 - stop);
     EXPECT_EQ(result.steps, 26);
     for (const char* name : {"model.safetensors", "metrics.jsonl", "run.json"})
@@ -128,33 +128,34 @@ TEST(Trainer, StoppedAndResumedIsAsIfNeverStopped) {
 }
 
 TEST(Trainer, MomentsInHalfOfTheMemory) {
-  const Folder folder;
-  TrainOptions o = options();
+  const TrainerFolder folder;
+  TrainOptions o = trainer_options();
   o.epochs = 5;
   o.learning_rate = 4e-3;
-  Listener f32, bf16, first(30), rest;
-  run(folder / "f32", Start::kFresh, f32, o);
+  TrainerListener f32, bf16, first(30), rest;
+  trainer_run(folder / "f32", Start::kFresh, f32, o);
   o.optimizer_state = "bf16";
-  run(folder / "bf16", Start::kFresh, bf16, o);
+  trainer_run(folder / "bf16", Start::kFresh, bf16, o);
   ASSERT_EQ(f32.evaluations.size(), bf16.evaluations.size());
   for (size_t i = 0; i < f32.evaluations.size(); ++i)
     EXPECT_NEAR(bf16.evaluations[i].train_loss, f32.evaluations[i].train_loss, 0.02) << "epoch " << i + 1;
   EXPECT_LT(bf16.evaluations.back().train_loss, 0.3) << "it must learn";
-  EXPECT_THROW(run(folder / "stopped", Start::kFresh, first, o), Error);
+  EXPECT_THROW(trainer_run(folder / "stopped", Start::kFresh, first, o), Error);
   const uintmax_t weights = std::filesystem::file_size(folder / "bf16" / "model.safetensors");
   const double state = static_cast<double>(std::filesystem::file_size(folder / "stopped" / kResumeFile));
   EXPECT_NEAR(state / static_cast<double>(weights), 2, 0.1) << "weights, and two moments of half their size";
-  run(folder / "stopped", Start::kResume, rest, o);
+  trainer_run(folder / "stopped", Start::kResume, rest, o);
   for (const char* name : {"model.safetensors", "metrics.jsonl", "run.json"})
     EXPECT_EQ(read_file(folder / "stopped" / name), read_file(folder / "bf16" / name)) << name;
 }
 
 TEST(Trainer, ResumeRefusesAnotherConfiguration) {
-  const Folder folder;
-  Listener first(3), rest;
-  EXPECT_THROW(run(folder / "run", Start::kFresh, first, options(), {{"epochs", 2}, {"seed", 7}}), Error);
+  const TrainerFolder folder;
+  TrainerListener first(3), rest;
+  EXPECT_THROW(trainer_run(folder / "run", Start::kFresh, first, trainer_options(), {{"epochs", 2}, {"seed", 7}}),
+               Error);
   try {
-    run(folder / "run", Start::kResume, rest, options(), {{"epochs", 3}, {"seed", 7}});
+    trainer_run(folder / "run", Start::kResume, rest, trainer_options(), {{"epochs", 3}, {"seed", 7}});
     FAIL() << "accepted";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kUsage);
@@ -164,15 +165,15 @@ TEST(Trainer, ResumeRefusesAnotherConfiguration) {
 }
 
 TEST(Trainer, Bf16LearnsAsF32AndRepeats) {
-  const Folder folder;
-  TrainOptions o = options();
+  const TrainerFolder folder;
+  TrainOptions o = trainer_options();
   o.epochs = 6;
   o.learning_rate = 4e-3;
-  Listener exact, rounded, again;
-  run(folder / "fp32", Start::kFresh, exact, o);
+  TrainerListener exact, rounded, again;
+  trainer_run(folder / "fp32", Start::kFresh, exact, o);
   o.precision = "bf16";
-  run(folder / "bf16", Start::kFresh, rounded, o);
-  run(folder / "again", Start::kFresh, again, o);
+  trainer_run(folder / "bf16", Start::kFresh, rounded, o);
+  trainer_run(folder / "again", Start::kFresh, again, o);
   const std::string kept = read_file(folder / "bf16" / "model.safetensors");
   EXPECT_NE(kept, read_file(folder / "fp32" / "model.safetensors"));
   EXPECT_EQ(kept, read_file(folder / "again" / "model.safetensors"));
@@ -185,13 +186,13 @@ TEST(Trainer, Bf16LearnsAsF32AndRepeats) {
 }
 
 TEST(Trainer, KeepsTheBestWeights) {
-  const Folder folder;
-  TrainOptions o = options();
+  const TrainerFolder folder;
+  TrainOptions o = trainer_options();
   o.epochs = 10;
   o.learning_rate = 4e-3;  // overfits: the last weights are not the best
   o.save_best = "loss";
-  Listener listener;
-  const TrainResult result = run(folder / "run", Start::kFresh, listener, o);
+  TrainerListener listener;
+  const TrainResult result = trainer_run(folder / "run", Start::kFresh, listener, o);
   double least = 1e9;
   for (const EvaluationInfo& info : listener.evaluations) {
     const double loss = metric_value(info.dev.metrics, "loss");
@@ -201,7 +202,7 @@ TEST(Trainer, KeepsTheBestWeights) {
   EXPECT_FALSE(listener.evaluations.back().best);
   EXPECT_DOUBLE_EQ(result.best_value, least);
   const auto predictor = find_task("text-classification").load(ModelFiles::open(folder / "run"), {});
-  const Examples dev = read_all(source().dev, {});
+  const Examples dev = read_all(trainer_source().dev, {});
   EXPECT_DOUBLE_EQ(metric_value(predictor->evaluate(dev.rows, "dev").metrics, "loss"), least)
       << "the kept model is the best one";
 }
@@ -209,16 +210,16 @@ TEST(Trainer, KeepsTheBestWeights) {
 TEST(Trainer, AccumulationIsOneLargerBatch) {
   // Without dropout, 8 passes of 4 rows are a batch of 32 up to rounding.
   const auto weights = [](int64_t batch, int64_t accumulation) {
-    const Folder folder;
-    TrainingSource s = source();
+    const TrainerFolder folder;
+    TrainingSource s = trainer_source();
     s.dropout = 0;
-    TrainOptions o = options();
+    TrainOptions o = trainer_options();
     o.epochs = 1;
     o.batch_size = batch;
     o.gradient_accumulation = accumulation;
     o.schedule = "constant";
     o.warmup_ratio = 0;
-    Listener listener;
+    TrainerListener listener;
     const auto task = find_task("text-classification").train(s);
     train(*task, o, Json::object(), {.output = folder / "run"}, listener, listener.stop);
     EXPECT_EQ(listener.steps, 13);
@@ -228,15 +229,15 @@ TEST(Trainer, AccumulationIsOneLargerBatch) {
 }
 
 TEST(Trainer, PatienceEndsTheRunAndSoDoesAResumedOne) {
-  TrainOptions o = options();
+  TrainOptions o = trainer_options();
   o.epochs = 40;
   o.learning_rate = 4e-3;
   o.save_best = "loss";
   o.patience = 3;
   o.min_delta = 0.01;
-  const Folder folder;
-  Listener listener;
-  const TrainResult result = run(folder / "run", Start::kFresh, listener, o);
+  const TrainerFolder folder;
+  TrainerListener listener;
+  const TrainResult result = trainer_run(folder / "run", Start::kFresh, listener, o);
   ASSERT_TRUE(result.stopped_early);
   EXPECT_LT(result.steps, 40 * 13);
   // Told from the evaluations alone: the third in a row that gains less than min_delta is the last.
@@ -249,22 +250,22 @@ TEST(Trainer, PatienceEndsTheRunAndSoDoesAResumedOne) {
     if (gained) reference = loss;
     EXPECT_EQ(since == 3, i + 1 == listener.evaluations.size()) << "evaluation " << i;
   }
-  Listener first(result.steps - 20), rest;
-  EXPECT_THROW(run(folder / "stopped", Start::kFresh, first, o), Error);
-  EXPECT_TRUE(run(folder / "stopped", Start::kResume, rest, o).stopped_early);
+  TrainerListener first(result.steps - 20), rest;
+  EXPECT_THROW(trainer_run(folder / "stopped", Start::kFresh, first, o), Error);
+  EXPECT_TRUE(trainer_run(folder / "stopped", Start::kResume, rest, o).stopped_early);
   for (const char* name : {"model.safetensors", "metrics.jsonl", "run.json"})
     EXPECT_EQ(read_file(folder / "stopped" / name), read_file(folder / "run" / name)) << name;
 }
 
 TEST(Trainer, ResumeRefusesOtherData) {
-  const Folder folder;
-  Listener first(3), rest;
-  EXPECT_THROW(run(folder / "run", Start::kFresh, first), Error);
-  TrainingSource other = source();
+  const TrainerFolder folder;
+  TrainerListener first(3), rest;
+  EXPECT_THROW(trainer_run(folder / "run", Start::kFresh, first), Error);
+  TrainingSource other = trainer_source();
   std::swap(other.train, other.dev);
   const auto task = find_task("text-classification").train(other);
   try {
-    train(*task, options(), {{"id", 1}}, {.output = folder / "run", .start = Start::kResume}, rest, rest.stop);
+    train(*task, trainer_options(), {{"id", 1}}, {.output = folder / "run", .start = Start::kResume}, rest, rest.stop);
     FAIL() << "accepted";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kUsage);
@@ -275,15 +276,15 @@ TEST(Trainer, ResumeRefusesOtherData) {
 }
 
 TEST(Trainer, AFolderBelongsToOneRunAtATime) {
-  const Folder folder;
-  class Second : public Listener {
+  const TrainerFolder folder;
+  class Second : public TrainerListener {
    public:
     explicit Second(const Path& output) : output_(output) {}
     void on_step(const StepInfo&) override {
       if (!words.empty()) return;
-      Listener inner;
+      TrainerListener inner;
       try {
-        run(output_, Start::kOverwrite, inner);
+        trainer_run(output_, Start::kOverwrite, inner);
         words = "accepted";
       } catch (const Error& error) {
         words = error.what();
@@ -294,17 +295,17 @@ TEST(Trainer, AFolderBelongsToOneRunAtATime) {
    private:
     Path output_;
   } listener(folder / "run");
-  run(folder / "run", Start::kFresh, listener);
+  trainer_run(folder / "run", Start::kFresh, listener);
   EXPECT_NE(listener.words.find("another process is writing there"), std::string::npos) << listener.words;
 }
 
 TEST(Trainer, UnknownMetricIsRefusedWithTheKnownOnes) {
-  const Folder folder;
-  TrainOptions o = options();
+  const TrainerFolder folder;
+  TrainOptions o = trainer_options();
   o.save_best = "accurracy";
-  Listener listener;
+  TrainerListener listener;
   try {
-    run(folder / "run", Start::kFresh, listener, o);
+    trainer_run(folder / "run", Start::kFresh, listener, o);
     FAIL() << "accepted";
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("accuracy"), std::string::npos);

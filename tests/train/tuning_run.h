@@ -115,7 +115,7 @@ inline void expect_exact_resume(const TrainOptions& options) {
 
 /// The message of the Error that `work` must throw.
 template <class Work>
-std::string error_of(const Work& work) {
+std::string tuning_error(const Work& work) {
   try {
     work();
   } catch (const Error& error) {

@@ -5,10 +5,9 @@
 #include "cloze/train/trained_part.h"
 #include "tests/train/tuning_run.h"
 
-namespace cloze {
+namespace cloze::test {
 namespace {
 
-using namespace test;
 using ::testing::HasSubstr;
 
 TEST(LayerDecay, RatesFallFromTheHeadDown) {
@@ -68,7 +67,7 @@ TEST(ReinitLayers, StartTheHighestLayersAndThePoolerAnew) {
     const bool random = name.ends_with(".weight") && name.find("LayerNorm") == std::string::npos;
     EXPECT_EQ(after.at(name) != bytes, high && random) << name;
   }
-  EXPECT_THAT(error_of([&] { apply_tuning(*other, tuning_options({.reinit_layers = 4})); }),
+  EXPECT_THAT(tuning_error([&] { apply_tuning(*other, tuning_options({.reinit_layers = 4})); }),
               HasSubstr("--reinit-layers 4: the model has 3 layers; give 0 to 3"));
 }
 
@@ -136,7 +135,7 @@ TEST(Tuning, RunsResumeToTheBit) {
 }
 
 TEST(Tuning, WhatDoesNotGoTogetherIsRefused) {
-  const auto refusal = [](const TuningOptions& options) { return error_of([&] { options.check(); }); };
+  const auto refusal = [](const TuningOptions& options) { return tuning_error([&] { options.check(); }); };
   EXPECT_THAT(refusal({.layer_decay = 0}), HasSubstr("--layer-decay must be in (0, 1], got 0"));
   EXPECT_THAT(refusal({.layer_decay = 1.5}), HasSubstr("--layer-decay must be in (0, 1]"));
   EXPECT_THAT(refusal({.tune = "head", .layer_decay = 0.9}), HasSubstr("--tune head trains none"));
@@ -148,4 +147,4 @@ TEST(Tuning, WhatDoesNotGoTogetherIsRefused) {
 }
 
 }  // namespace
-}  // namespace cloze
+}  // namespace cloze::test

@@ -17,7 +17,7 @@ namespace {
 using test::error_of;
 using testing::HasSubstr;
 
-TextExample row(std::string text, std::optional<std::string> pair = std::nullopt) {
+TextExample text_row(std::string text, std::optional<std::string> pair = std::nullopt) {
   TextExample example;
   example.text = std::move(text);
   example.text_pair = std::move(pair);
@@ -61,7 +61,7 @@ class EmbeddingTest : public testing::Test {
 
 TEST_F(EmbeddingTest, TextsOneByOneOrTogetherHaveTheSameBits) {
   const auto encoder = load("cls,mean");
-  const std::vector<TextExample> rows = {row("the film is good"), row("bad", "film s x"), row("")};
+  const std::vector<TextExample> rows = {text_row("the film is good"), text_row("bad", "film s x"), text_row("")};
   const EmbeddedRows all = embed_rows(*encoder, rows, units(Unit::kText, "cls,mean"));
   ASSERT_EQ(all.vectors.shape(), Shape({3, 32}));
   for (size_t i = 0; i < rows.size(); ++i)
@@ -71,7 +71,7 @@ TEST_F(EmbeddingTest, TextsOneByOneOrTogetherHaveTheSameBits) {
 
 TEST_F(EmbeddingTest, TokensStandWhereTheyAre) {
   const auto encoder = load();
-  const TextExample example = row("Good films", "x.");
+  const TextExample example = text_row("Good films", "x.");
   const EmbeddedRows rows = embed_rows(*encoder, {&example, 1}, units(Unit::kToken));
   EXPECT_THAT(texts(rows), testing::ElementsAre("good", "film", "##s", "x", "."));
   EXPECT_EQ(rows.places[2].offset, (TextSpan{9, 10}));
@@ -85,7 +85,7 @@ TEST_F(EmbeddingTest, TokensStandWhereTheyAre) {
 
 TEST_F(EmbeddingTest, WordsAreTheMeanOrTheSumOfTheirPieces) {
   const auto encoder = load();
-  const TextExample example = row("films. 同步 难");
+  const TextExample example = text_row("films. 同步 难");
   EmbeddingOptions options = units(Unit::kWord);
   const EmbeddedRows means = embed_rows(*encoder, {&example, 1}, options);
   EXPECT_THAT(texts(means), testing::ElementsAre("films", ".", "同步", "难"));
@@ -101,11 +101,11 @@ TEST_F(EmbeddingTest, WordsAreTheMeanOrTheSumOfTheirPieces) {
 
 TEST_F(EmbeddingTest, APieceInTwoWindowsHasTheirMean) {
   const auto encoder = load("mean", {.max_length = 8, .long_texts = "window", .stride = 1});
-  const TextExample example = row("the film is good . x bad");
+  const TextExample example = text_row("the film is good . x bad");
   const EmbeddedRows rows = embed_rows(*encoder, {&example, 1}, units(Unit::kToken));
   EXPECT_THAT(texts(rows), testing::ElementsAre("the", "film", "is", "good", ".", "x", "bad"));
   const auto whole = load();
-  const TextExample left = row("the film is good . x"), right = row("x bad");
+  const TextExample left = text_row("the film is good . x"), right = text_row("x bad");
   const std::vector<float> a = state(*whole, left, 6), b = state(*whole, right, 1);
   for (size_t d = 0; d < a.size(); ++d) EXPECT_NEAR(vector(rows, 5)[d], (a[d] + b[d]) / 2, 1e-6);
   EXPECT_EQ(rows.windows[0], 2);
@@ -113,7 +113,7 @@ TEST_F(EmbeddingTest, APieceInTwoWindowsHasTheirMean) {
 
 TEST_F(EmbeddingTest, CutPiecesHaveNoVectorAndAreCounted) {
   const auto encoder = load("mean", {.max_length = 4});
-  const std::vector<TextExample> examples = {row("the film is good"), row("")};
+  const std::vector<TextExample> examples = {text_row("the film is good"), text_row("")};
   const EmbeddedRows rows = embed_rows(*encoder, examples, units(Unit::kWord));
   EXPECT_THAT(texts(rows), testing::ElementsAre("the", "film"));
   EXPECT_THAT(rows.truncated, testing::ElementsAre(2, 0));
@@ -125,7 +125,7 @@ TEST_F(EmbeddingTest, CutPiecesHaveNoVectorAndAreCounted) {
 
 TEST_F(EmbeddingTest, LinesHoldTheVectors) {
   const auto encoder = load();
-  const TextExample example = row("good");
+  const TextExample example = text_row("good");
   const EmbeddedRows rows = embed_rows(*encoder, {&example, 1}, units(Unit::kText));
   const Json line = Json::parse(embedding_lines(rows)[0]);
   EXPECT_EQ(line["vector"].get<std::vector<float>>(), vector(rows, 0));
@@ -134,7 +134,7 @@ TEST_F(EmbeddingTest, LinesHoldTheVectors) {
 
 TEST_F(EmbeddingTest, WhatCannotBeIsRefused) {
   const auto encoder = load();
-  const TextExample example = row("good");
+  const TextExample example = text_row("good");
   EXPECT_THAT(error_of([&] {
                 embed_rows(*encoder, {&example, 1}, units(Unit::kWord, "cls"));
               }),
@@ -158,7 +158,7 @@ TEST_F(EmbeddingTest, NormalizedRowsHaveLengthOne) {
 
 TEST_F(EmbeddingTest, AttentionMapsAreWhatTheEncoderWeighsWith) {
   const auto encoder = load();
-  const TextExample example = row("the film", "is good");
+  const TextExample example = text_row("the film", "is good");
   const std::vector<AttentionMaps> all = attention_maps(*encoder, example);
   ASSERT_EQ(all.size(), 1u);
   const AttentionMaps& maps = all[0];

@@ -32,7 +32,7 @@ class Place {
   Path dir_;
 };
 
-TextExample row(const std::string& text, std::vector<std::string> extra = {}) {
+TextExample features_row(const std::string& text, std::vector<std::string> extra = {}) {
   TextExample example;
   example.text = text;
   example.extra = std::move(extra);
@@ -55,7 +55,7 @@ std::vector<std::vector<float>> numbers_of(const FeatureGroup& group, const std:
 }
 
 template <class Work>
-std::string error_of(ErrorCode code, const Work& work) {
+std::string message_of(ErrorCode code, const Work& work) {
   try {
     work();
   } catch (const Error& error) {
@@ -69,7 +69,8 @@ std::string error_of(ErrorCode code, const Work& work) {
 using Rows = std::vector<std::vector<float>>;
 
 TEST(NumericFeature, StandardisesAndMarksWhatIsMissing) {
-  const std::vector<TextExample> rows = {row("", {"1"}), row("", {" +3 "}), row("", {"NA"}), row("", {""})};
+  const std::vector<TextExample> rows = {features_row("", {"1"}), features_row("", {" +3 "}), features_row("", {"NA"}),
+                                         features_row("", {""})};
   const FeatureGroupPtr all = fit_numeric("stars", {{rows.data(), 2}, "f.tsv", ""}, 0);
   EXPECT_EQ(numbers_of(*all, rows), (Rows{{-1}, {1}, {0}, {0}}));
   const FeatureGroupPtr some = fit_numeric("stars", {rows, "f.tsv", ""}, 0);
@@ -80,34 +81,35 @@ TEST(NumericFeature, StandardisesAndMarksWhatIsMissing) {
 TEST(NumericFeature, Refusals) {
   const auto fit = [](const std::vector<std::string>& cells) {
     std::vector<TextExample> rows;
-    for (const std::string& cell : cells) rows.push_back(row("", {cell}));
+    for (const std::string& cell : cells) rows.push_back(features_row("", {cell}));
     fit_numeric("stars", {rows, "f.tsv", ""}, 0);
   };
-  EXPECT_THAT(error_of(ErrorCode::kValue,
-                       [&] {
-                         fit({"1", "five"});
-                       }),
+  EXPECT_THAT(message_of(ErrorCode::kValue,
+                         [&] {
+                           fit({"1", "five"});
+                         }),
               HasSubstr("f.tsv line 7: column \"stars\": \"five\" is not a number"));
-  EXPECT_THAT(error_of(ErrorCode::kValue, [&] { fit({"1", "1e999"}); }), HasSubstr("is not a number"));
-  EXPECT_THAT(error_of(ErrorCode::kValue,
-                       [&] {
-                         fit({"4", "4.0"});
-                       }),
+  EXPECT_THAT(message_of(ErrorCode::kValue, [&] { fit({"1", "1e999"}); }), HasSubstr("is not a number"));
+  EXPECT_THAT(message_of(ErrorCode::kValue,
+                         [&] {
+                           fit({"4", "4.0"});
+                         }),
               HasSubstr("column \"stars\" is 4 in all 2 rows, which tells nothing; leave it out"));
-  EXPECT_THAT(error_of(ErrorCode::kValue, [&] { fit({"", "na"}); }), HasSubstr("holds no number"));
+  EXPECT_THAT(message_of(ErrorCode::kValue, [&] { fit({"", "na"}); }), HasSubstr("holds no number"));
   EXPECT_NO_THROW(fit({"4", ""})) << "that it is missing tells something";
 }
 
 TEST(CategoryFeature, OneHotWithEmptyAsAValue) {
-  const std::vector<TextExample> rows = {row("", {"b"}), row("", {"a"}), row("", {"b "}), row("", {""})};
+  const std::vector<TextExample> rows = {features_row("", {"b"}), features_row("", {"a"}), features_row("", {"b "}),
+                                         features_row("", {""})};
   const FeatureGroupPtr group = fit_category("shop", {rows, "f.tsv", ""}, 0);
-  EXPECT_EQ(numbers_of(*group, {rows[0], rows[1], rows[3], row("", {"new"})}),
+  EXPECT_EQ(numbers_of(*group, {rows[0], rows[1], rows[3], features_row("", {"new"})}),
             (Rows{{1, 0, 0}, {0, 0, 1}, {0, 1, 0}, {0, 0, 0}}));
   EXPECT_EQ(group->summary, "category shop: 3 values; empty in 1 of 4 rows");
-  EXPECT_THAT(error_of(ErrorCode::kValue,
-                       [&] {
-                         fit_category("shop", {{rows.data(), 1}, "f.tsv", ""}, 0);
-                       }),
+  EXPECT_THAT(message_of(ErrorCode::kValue,
+                         [&] {
+                           fit_category("shop", {{rows.data(), 1}, "f.tsv", ""}, 0);
+                         }),
               HasSubstr("is \"b\" in all 1 rows"));
 }
 
@@ -115,8 +117,8 @@ TEST(CategoryFeature, OneHotWithEmptyAsAValue) {
 TEST(LexiconFeature, TheLongestEntryCountsAndNeverWithinAWord) {
   const Place place;
   const Path file = place.file("l.txt", "\xEF\xBB\xBF# weights\ngood\t2\nvery good\t3\r\nbad\t-1\n不好\t-4\n好\t+1\n");
-  const std::vector<TextExample> rows = {row("GOOD goods"), row("a very  good, bad dog x"), row("这不好"),
-                                         row("好好好好"), row("nothing")};
+  const std::vector<TextExample> rows = {features_row("GOOD goods"), features_row("a very  good, bad dog x"),
+                                         features_row("这不好"), features_row("好好好好"), features_row("nothing")};
   const FeatureGroupPtr group = fit_lexicon(file, {rows, "f.tsv", ""});
   const Json json = group->to_json();
   const Rows expected = {{static_cast<float>(2 / std::sqrt(2)), 0},
@@ -135,30 +137,32 @@ TEST(LexiconFeature, TheLongestEntryCountsAndNeverWithinAWord) {
 
 TEST(LexiconFeature, Refusals) {
   const Place place;
-  const std::vector<TextExample> rows = {row("good")};
+  const std::vector<TextExample> rows = {features_row("good")};
   const auto fit = [&](const std::string& content) { fit_lexicon(place.file("l.txt", content), {rows, "f.tsv", ""}); };
-  EXPECT_THAT(error_of(ErrorCode::kFormat, [&] { fit("good\t1\n\xBA\xC3\t1\n"); }),
+  EXPECT_THAT(message_of(ErrorCode::kFormat, [&] { fit("good\t1\n\xBA\xC3\t1\n"); }),
               HasSubstr("l.txt line 2: byte 1 is not UTF-8; convert the list"));
-  EXPECT_THAT(error_of(ErrorCode::kFormat, [&] { fit("good 1\n"); }), HasSubstr("line 1: expected a word, a tab and"));
-  EXPECT_THAT(error_of(ErrorCode::kFormat, [&] { fit("good\tmuch\n"); }), HasSubstr("found the weight \"much\""));
-  EXPECT_THAT(error_of(ErrorCode::kFormat, [&] { fit(" \t1\n"); }), HasSubstr("the word is empty"));
-  EXPECT_THAT(error_of(ErrorCode::kValue, [&] { fit("# none\n"); }), HasSubstr("there are no words"));
-  EXPECT_THAT(error_of(ErrorCode::kValue, [&] { fit("bad\t1\n"); }), HasSubstr("none of its words is in any of the 1"));
-  EXPECT_THAT(error_of(ErrorCode::kNotFound,
-                       [&] {
-                         fit_lexicon(place / "no.txt", {rows, "f.tsv", ""});
-                       }),
+  EXPECT_THAT(message_of(ErrorCode::kFormat, [&] { fit("good 1\n"); }),
+              HasSubstr("line 1: expected a word, a tab and"));
+  EXPECT_THAT(message_of(ErrorCode::kFormat, [&] { fit("good\tmuch\n"); }), HasSubstr("found the weight \"much\""));
+  EXPECT_THAT(message_of(ErrorCode::kFormat, [&] { fit(" \t1\n"); }), HasSubstr("the word is empty"));
+  EXPECT_THAT(message_of(ErrorCode::kValue, [&] { fit("# none\n"); }), HasSubstr("there are no words"));
+  EXPECT_THAT(message_of(ErrorCode::kValue, [&] { fit("bad\t1\n"); }),
+              HasSubstr("none of its words is in any of the 1"));
+  EXPECT_THAT(message_of(ErrorCode::kNotFound,
+                         [&] {
+                           fit_lexicon(place / "no.txt", {rows, "f.tsv", ""});
+                         }),
               HasSubstr("no.txt"));
 }
 
 /// Three rows; "a" is in all, "b" and "a b" in two, the others in one.
 TEST(TfidfFeature, WordsAndPairsByFormula) {
-  const std::vector<TextExample> rows = {row("A b"), row("a, B a"), row("a c")};
+  const std::vector<TextExample> rows = {features_row("A b"), features_row("a, B a"), features_row("a c")};
   const FeatureGroupPtr group = fit_tfidf(true, 10, {rows, "f.tsv", ""});
   EXPECT_EQ(group->to_json()["terms"], Json({"a", "a b", "b"}));
   const double idf_a = 1 + std::log(4.0 / 4), idf_b = 1 + std::log(4.0 / 3);
   const double a = (1 + std::log(2.0)) * idf_a, length = std::sqrt(a * a + 2 * idf_b * idf_b);
-  const Rows found = numbers_of(*group, {rows[1], row("x y")});
+  const Rows found = numbers_of(*group, {rows[1], features_row("x y")});
   EXPECT_NEAR(static_cast<double>(found[0][0]), 16 * a / length, 1e-5);
   EXPECT_NEAR(static_cast<double>(found[0][1]), 16 * idf_b / length, 1e-5);
   EXPECT_EQ(found[1], (std::vector<float>{0, 0, 0}));
@@ -167,21 +171,21 @@ TEST(TfidfFeature, WordsAndPairsByFormula) {
 }
 
 TEST(TfidfFeature, RunsOfCharacters) {
-  const std::vector<TextExample> rows = {row("好吃 不"), row("好吃")};
+  const std::vector<TextExample> rows = {features_row("好吃 不"), features_row("好吃")};
   const FeatureGroupPtr group = fit_tfidf(false, 10, {rows, "f.tsv", ""});
   EXPECT_EQ(group->to_json()["terms"], Json({"吃", "好", "好吃"}));
-  const std::vector<TextExample> apart = {row("a"), row("b")};
-  EXPECT_THAT(error_of(ErrorCode::kValue,
-                       [&] {
-                         fit_tfidf(false, 10, {apart, "f.tsv", ""});
-                       }),
+  const std::vector<TextExample> apart = {features_row("a"), features_row("b")};
+  EXPECT_THAT(message_of(ErrorCode::kValue,
+                         [&] {
+                           fit_tfidf(false, 10, {apart, "f.tsv", ""});
+                         }),
               HasSubstr("--features tfidf-chars: no term is in two rows of the 2"));
 }
 
 TEST(JoinedFeatures, ScalesGroupsAndComesBackToTheBit) {
   const Place place;
-  const std::vector<TextExample> rows = {row("good food", {"1", "x"}), row("bad food", {"2", "y"}),
-                                         row("good", {"", "x"})};
+  const std::vector<TextExample> rows = {features_row("good food", {"1", "x"}), features_row("bad food", {"2", "y"}),
+                                         features_row("good", {"", "x"})};
   const Tensor vectors = Tensor::of<float>({3, 2}, {1.0F, 5.0F, 2.0F, 5.0F, 3.0F, 5.0F});
   const std::vector<FeatureSpec> specs = {parse_feature("numeric=stars"), parse_feature("tfidf-words"),
                                           parse_feature("lexicon=" + place.file("l", "good\t1\nbad\t-1\n").string()),
@@ -206,17 +210,18 @@ TEST(JoinedFeatures, ScalesGroupsAndComesBackToTheBit) {
   EXPECT_EQ(again.columns(), joined.columns());
   const Tensor y = again.join(vectors, rows, "f.tsv");
   for (int64_t i = 0; i < x.elements(); ++i) EXPECT_EQ(x.data<float>()[i], y.data<float>()[i]) << i;
-  EXPECT_THAT(error_of(ErrorCode::kValue,
-                       [&] {
-                         again.check(row("good", {"much", "x"}), "g.tsv");
-                       }),
+  EXPECT_THAT(message_of(ErrorCode::kValue,
+                         [&] {
+                           again.check(features_row("good", {"much", "x"}), "g.tsv");
+                         }),
               HasSubstr("g.tsv line 7: column \"stars\": \"much\" is not a number"));
-  EXPECT_THAT(error_of(ErrorCode::kUsage, [&] { again.check(row("good"), "g.txt"); }), HasSubstr("give a table"));
+  EXPECT_THAT(message_of(ErrorCode::kUsage, [&] { again.check(features_row("good"), "g.txt"); }),
+              HasSubstr("give a table"));
 }
 
 TEST(JoinedFeatures, WithoutATextLoneNumbersAreScaledUp) {
   const Place place;
-  const std::vector<TextExample> rows = {row("a b", {"1", "x"}), row("a", {"3", "y"})};
+  const std::vector<TextExample> rows = {features_row("a b", {"1", "x"}), features_row("a", {"3", "y"})};
   const JoinedFeatures joined = JoinedFeatures::fit(
       {parse_feature("numeric=n"), parse_feature("tfidf-words"), parse_feature("category=c")}, {rows, "f.tsv", ""});
   ASSERT_EQ(joined.width(), 4);
@@ -231,7 +236,7 @@ TEST(JoinedFeatures, WithoutATextLoneNumbersAreScaledUp) {
 
 TEST(JoinedFeatures, BrokenFilesAreRefused) {
   const Place place;
-  const std::vector<TextExample> rows = {row("a b", {"1"}), row("a", {"2"})};
+  const std::vector<TextExample> rows = {features_row("a b", {"1"}), features_row("a", {"2"})};
   const Tensor vectors = Tensor::of<float>({2, 1}, {1.0F, 5.0F});
   const ModelFiles files = ModelFiles::create(place / "model");
   JoinedFeatures fitted =
@@ -263,7 +268,7 @@ TEST(JoinedFeatures, BrokenFilesAreRefused) {
 
 TEST(FeatureSpecs, MistakesAreUsage) {
   const auto refusal = [](const std::string& text) {
-    return error_of(ErrorCode::kUsage, [&] { parse_feature(text); });
+    return message_of(ErrorCode::kUsage, [&] { parse_feature(text); });
   };
   EXPECT_THAT(refusal("numerc=x"), HasSubstr("unknown \"numerc\", did you mean numeric?"));
   EXPECT_THAT(refusal("lexicon"), HasSubstr("say of which, as in lexicon=FILE"));
