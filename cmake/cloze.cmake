@@ -26,10 +26,12 @@ function(cloze_folder name)
     target_link_libraries(cloze_${name} INTERFACE ${dependencies})
     target_include_directories(cloze_${name} INTERFACE ${PROJECT_SOURCE_DIR})
   endif()
+  # foreach_target.h includes a SIMD kernel's file again for each target: such a file must stand on its own.
+  file(GLOB simd ${PROJECT_SOURCE_DIR}/cloze/${name}/cpu/*.cc)
+  set_source_files_properties(${simd} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   if(CLOZE_SANITIZE)
     # With UndefinedBehaviorSanitizer one SIMD kernel file takes minutes to compile; the other sanitizers stay on. For
     # the same reason the targets below AVX2, which differ in vector width only, are left to the release build.
-    file(GLOB simd ${PROJECT_SOURCE_DIR}/cloze/${name}/cpu/*.cc)
     # Nor is a fuzzer helped by edges of code that is compiled once for each SIMD target.
     set(simd_options -fno-sanitize=undefined "$<$<BOOL:${CLOZE_FUZZ}>:-fno-sanitize=fuzzer-no-link>")
     if(CMAKE_SYSTEM_PROCESSOR STREQUAL x86_64)
