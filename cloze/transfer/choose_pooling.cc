@@ -83,7 +83,7 @@ PoolingChoice choose_pooling(const FrozenEncoder& encoder, const LabelledRows& t
   const LabelledVectors all{{}, train.labels, static_cast<int>(names.size()), {}, names};
   std::vector<size_t> dev_rows(std::min(most, dev.labels.size()));
   std::iota(dev_rows.begin(), dev_rows.end(), size_t{0});
-  const Sample train_sample = take(encoder, train, stratified_sample(all, most, seed), poolings);
+  const Sample train_sample = take(encoder, train, stratified_sample(all, most, 2, seed), poolings);
   const Sample dev_sample = take(encoder, dev, dev_rows, poolings);
   PoolingChoice choice;
   choice.table = fmt::format("{:<16} {:>6} {:>9}   ({} rows fitted, {} dev rows asked{})\n", "pooling", "width",

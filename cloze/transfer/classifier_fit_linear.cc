@@ -12,7 +12,9 @@ namespace {
 
 constexpr double kGrid[] = {1e-4, 1e-3, 1e-2, 1e-1, 1, 10, 100};
 constexpr double kFoldTolerance = 1e-2, kTolerance = 1e-6;
-constexpr size_t kMostFoldRows = 8000;
+// Rows of cross-validation, and those times the problems (one a class): with 77 classes, 2077 rows. A choice among
+// seven values needs no more, and each of them costs as many fits as there are folds times problems.
+constexpr size_t kMostFoldRows = 8000, kMostFoldWork = 160'000, kLeastFoldRows = 2000;
 
 /// [C]: all rows of a class weigh the same.
 std::vector<double> weights_of_classes(const LabelledVectors& data) {
@@ -147,7 +149,8 @@ Choice choose(const Problem& problem, const ClassifierOptions& options, uint64_t
                     needs_scale ? ", and probabilities are not calibrated" : ""));
     return choice;
   }
-  Folds folds(problem, stratified_sample(problem.data, kMostFoldRows, seed), count, seed);
+  const size_t most = std::clamp(kMostFoldWork / problem.margins(), kLeastFoldRows, kMostFoldRows);
+  Folds folds(problem, stratified_sample(problem.data, most, static_cast<size_t>(count), seed), count, seed);
   HeldOut best;
   if (options.c > 0) {
     best = folds.measure(options.c);

@@ -138,7 +138,7 @@ std::unique_ptr<Classifier> fit_knn(const LabelledVectors& data, const Classifie
   if (options.k > 0) return std::make_unique<KnnClassifier>(rows, classes, data.classes, settings);
   settings.k = 1;
   const KnnClassifier all(rows, classes, data.classes, settings);
-  const std::vector<size_t> sample = stratified_sample(data, kMostAsked, seed);
+  const std::vector<size_t> sample = stratified_sample(data, kMostAsked, 2, seed);
   const std::vector<int64_t> skip(sample.begin(), sample.end());
   const auto neighbours = all.nearest(copy_rows(rows, sample), *std::ranges::max_element(kCandidates), skip);
   int64_t most = -1;

@@ -121,7 +121,7 @@ std::unique_ptr<Classifier> fit_prototype(const LabelledVectors& data, const Cla
                   Tensor({C}, DType::kF32),
                   ScoreLink::kSoftmax,
                   options.distance == "cosine" ? RowLength::kUnit : RowLength::kAsIs,
-                  prototypes.scale(stratified_sample(data, kMostScaleRows, 0)),
+                  prototypes.scale(stratified_sample(data, kMostScaleRows, 2, 0)),
                   Json{{"distance", options.distance}}};
   for (int64_t c = 0; c < C; ++c) {
     const auto [w, b] = prototypes.rule_of(prototypes.mean(static_cast<size_t>(c)));

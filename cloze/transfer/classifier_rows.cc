@@ -175,13 +175,13 @@ std::vector<int> stratified_folds(const LabelledVectors& data, std::span<const s
   return result;
 }
 
-std::vector<size_t> stratified_sample(const LabelledVectors& data, size_t most, uint64_t seed) {
+std::vector<size_t> stratified_sample(const LabelledVectors& data, size_t most, size_t least, uint64_t seed) {
   std::vector<size_t> all(data.labels.size());
   std::iota(all.begin(), all.end(), size_t{0});
   if (all.size() <= most) return all;
   std::vector<size_t> sample;
   for (const std::vector<size_t>& rows : shuffled_by_class(data, all, seed)) {
-    const size_t share = std::max<size_t>(rows.size() * most / all.size(), 2);
+    const size_t share = std::max<size_t>(rows.size() * most / all.size(), least);
     sample.insert(sample.end(), rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(std::min(share, rows.size())));
   }
   std::ranges::sort(sample);

@@ -43,9 +43,9 @@ ColumnScale column_scale(const Tensor& x);
 std::vector<int> stratified_folds(const LabelledVectors& data, std::span<const size_t> among, int64_t folds,
                                   uint64_t seed);
 
-/// At most `most` rows, picked evenly from those of each class in random order, but at least two of each that has
+/// At most `most` rows, picked evenly from those of each class in random order, but at least `least` of each that has
 /// them; all rows where there are no more. Rising.
-std::vector<size_t> stratified_sample(const LabelledVectors& data, size_t most, uint64_t seed);
+std::vector<size_t> stratified_sample(const LabelledVectors& data, size_t most, size_t least, uint64_t seed);
 
 /// The a in [0.01, 100] for which softmax(a scores) has the smallest log loss: "temperature scaling" with a = 1 / T
 /// (Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017). It keeps the order of the
