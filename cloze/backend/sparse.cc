@@ -23,6 +23,22 @@ SparseWeight empty_weight(int64_t columns, int64_t depth, int64_t count) {
   return weight;
 }
 
+/// Finds the groups of rows with the same places.
+void find_shared(SparseWeight& weight) {
+  const int64_t groups = (weight.columns + kSparseGroup - 1) / kSparseGroup;
+  weight.shared = Tensor::zeros({groups}, DType::kU8);
+  const auto places_of = [&](int64_t m) {
+    const int64_t* starts = weight.starts.data<int64_t>();
+    return std::span(weight.places.data<int32_t>() + starts[m], static_cast<size_t>(starts[m + 1] - starts[m]));
+  };
+  for (int64_t first = 0; first + kSparseGroup <= weight.columns; first += kSparseGroup) {
+    bool same = true;
+    for (int64_t m = first + 1; m < first + kSparseGroup; ++m)
+      same = same && std::ranges::equal(places_of(m), places_of(first));
+    weight.shared.data<uint8_t>()[first / kSparseGroup] = same ? 1 : 0;
+  }
+}
+
 }  // namespace
 
 double zero_share(const Tensor& weight) {
@@ -34,6 +50,11 @@ double zero_share(const Tensor& weight) {
 double SparseWeight::zeros() const {
   const int64_t all = columns * depth;
   return all == 0 ? 0 : 1 - static_cast<double>(values.elements()) / static_cast<double>(all);
+}
+
+double SparseWeight::shared_rows() const {
+  const auto groups = std::ranges::count(shared.values<uint8_t>(), uint8_t{1});
+  return columns == 0 ? 0 : static_cast<double>(groups * kSparseGroup) / static_cast<double>(columns);
 }
 
 Tensor SparseWeight::expand() const {
@@ -58,6 +79,7 @@ SparseWeight sparse_weight(const Tensor& weight) {
     }
     sparse.starts.data<int64_t>()[m + 1] = at;
   }
+  find_shared(sparse);
   return sparse;
 }
 
@@ -81,6 +103,7 @@ SparseWeight sparse_weight(const Tensor& bits, const Tensor& values, int64_t dep
                 "[sparse] row {} has a number at place {} of {}", m, sparse.places.data<int32_t>()[at - 1], depth);
     sparse.starts.data<int64_t>()[m + 1] = at;
   }
+  find_shared(sparse);
   return sparse;
 }
 
@@ -111,6 +134,7 @@ SparseWeight join_sparse(std::span<const SparseWeight* const> parts) {
       joined.starts.data<int64_t>()[++M] = count + part->starts.data<int64_t>()[m + 1];
     count = end;
   }
+  find_shared(joined);
   return joined;
 }
 

@@ -5,17 +5,23 @@
 
 namespace cloze {
 
+/// Rows that are multiplied together where their numbers stand in the same places.
+constexpr int64_t kSparseGroup = 4;
+
 /// weight[M,K] by its rows.
 struct SparseWeight : CompactWeight {
   int64_t depth = 0, columns = 0;  ///< K, M
   Tensor starts;                   ///< [M+1] I64: where each row's numbers begin
   Tensor places;                   ///< I32: their k, rising
   Tensor values;                   ///< F32
+  Tensor shared;  ///< [M/4, rounded up] U8: 1 where rows 4i to 4i+3 have the same places: zeros chosen in blocks
 
   Shape shape() const override { return {columns, depth}; }
   Tensor expand() const override;
   /// Share of zeros.
   double zeros() const;
+  /// Share of the rows that stand in groups with the same places.
+  double shared_rows() const;
 };
 
 /// Share of zeros of an F32 tensor.

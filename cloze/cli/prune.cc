@@ -21,7 +21,7 @@ namespace {
 struct PruneArguments : PruneFlags {
   std::string keep, target_latency, target_size;
   double target_speedup = 0, max_drop = -1, sparsity = 0;
-  bool gradual = false;
+  bool gradual = false, zero_blocks = false;
 
   bool cuts() const {
     return !keep.empty() || target_speedup != 0 || !target_latency.empty() || !target_size.empty() || sparsity != 0;
@@ -41,6 +41,8 @@ void check_prune(const PruneArguments& o) {
               "--sparsity is a share of zeros above 0 and below 1, got {}", o.sparsity);
   CLOZE_CHECK(o.sparsity == 0 || o.importance.empty() || o.importance == "magnitude" || o.importance == "movement",
               ErrorCode::kUsage, "--sparsity goes by magnitude or movement, not by {}", o.importance);
+  CLOZE_CHECK(o.sparsity != 0 || !o.zero_blocks, ErrorCode::kUsage,
+              "--zero-blocks says where the zeros of --sparsity stand: give a share with it, e.g. --sparsity 0.9");
   CLOZE_CHECK(o.target_speedup == 0 || (o.target_speedup > 1 && o.target_speedup < 1e6), ErrorCode::kUsage,
               "--target-speedup must be above 1, got {}", o.target_speedup);
   CLOZE_CHECK(o.importance.empty() || o.importance == "magnitude" || !o.data.empty(), ErrorCode::kUsage,
@@ -117,7 +119,8 @@ Path sparsify(const PruneArguments& o, const BertConfig& config, const Path& fol
     const double share = sparsity_at(o.sparsity, round, rounds);
     Path next = folder / fmt::format("sparse-{}", round);
     const std::string name = rounds > 1 ? fmt::format(", round {} of {}", round, rounds) : "";
-    write_sparse(model, next, share, moves ? weigh_weights(o, model, config, name) : WeightScores());
+    write_sparse(model, next, share, moves ? weigh_weights(o, model, config, name) : WeightScores(),
+                 o.zero_blocks ? ZeroPattern::kBlocks : ZeroPattern::kSingle);
     if (o.recover_epochs > 0) {
       const Path trained = folder / fmt::format("trained-{}", round);
       train_again(o, next, trained, fmt::format(", {:.0f} % zeros", 100 * share), Zeros::kKept);
@@ -235,6 +238,9 @@ std::function<void()> setup_prune(CLI::App& app) {
       "--sparsity", options->sparsity,
       "zeros in place of the smallest weights instead (with --importance movement: of those that move towards "
       "zero), such a share of each product of the encoder");
+  app.add_flag(
+      "--zero-blocks", options->zero_blocks,
+      "zeros of --sparsity in blocks of four outputs of one input: faster than single ones, from fewer zeros on");
   app.add_flag("--gradual", options->gradual, "with --recover: train again after each round, not once at the end");
   app.add_option("--max-drop", options->max_drop,
                  "stop at the last round that loses at most so many points of 100 on --dev; with --recover each round "

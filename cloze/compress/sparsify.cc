@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "cloze/backend/sparse.h"
 #include "cloze/compress/tensor_parts.h"
@@ -17,24 +18,41 @@ bool is_product(const std::string& name) {
   return layer && layer->rest.ends_with(".weight") && layer->rest.find("LayerNorm") == std::string::npos;
 }
 
-/// What matters least at 0; `score` may be undefined.
-Tensor thinned(const Tensor& weight, const Tensor& score, double share) {
+/// Such a share of the places in `worth`: those of the smallest; of equal ones the first, on every machine.
+std::vector<uint32_t> least_of(const std::vector<double>& worth, double share) {
+  const auto count = static_cast<std::ptrdiff_t>(std::llround(share * static_cast<double>(worth.size())));
+  std::vector<uint32_t> order(worth.size());
+  std::iota(order.begin(), order.end(), 0u);
+  if (count == 0) return {};
+  std::ranges::nth_element(order, order.begin() + (count - 1),
+                           [&](uint32_t a, uint32_t b) { return worth[a] != worth[b] ? worth[a] < worth[b] : a < b; });
+  order.resize(static_cast<size_t>(count));
+  return order;
+}
+
+/// What matters least at 0, `outputs` rows of each column at a time; `score` may be undefined.
+Tensor thinned(const Tensor& weight, const Tensor& score, double share, int64_t outputs) {
   const Tensor result = weight.clone();
-  const auto values = result.values<float>();
-  const auto zeros = static_cast<size_t>(std::llround(share * static_cast<double>(values.size())));
-  if (zeros == 0) return result;
-  const auto worth = [&](uint32_t i) {
-    if (!score.defined()) return std::abs(values[i]);
-    return values[i] == 0 ? -std::numeric_limits<float>::infinity() : score.data<float>()[i];
-  };
-  std::vector<uint32_t> order(values.size());
-  for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<uint32_t>(i);
-  // Of equal ones the first go, on every machine.
-  std::ranges::nth_element(order, order.begin() + static_cast<std::ptrdiff_t>(zeros - 1), [&](uint32_t a, uint32_t b) {
-    const float x = worth(a), y = worth(b);
-    return x != y ? x < y : a < b;
-  });
-  for (size_t i = 0; i < zeros; ++i) values[order[i]] = 0.0f;
+  const int64_t M = weight.shape()[0], K = weight.shape()[1], blocks = (M + outputs - 1) / outputs;
+  // Those that are 0 already go first.
+  std::vector<double> worth(static_cast<size_t>(blocks * K));
+  for (int64_t block = 0; block < blocks; ++block)
+    for (int64_t k = 0; k < K; ++k) {
+      const int64_t first = block * outputs, last = std::min(first + outputs, M);
+      double sum = 0;
+      bool any = false;
+      for (int64_t m = first; m < last; ++m) {
+        const double value = static_cast<double>(weight.data<float>()[m * K + k]);
+        if (value == 0) continue;
+        any = true;
+        sum += score.defined() ? static_cast<double>(score.data<float>()[m * K + k]) : value * value;
+      }
+      worth[static_cast<size_t>(block * K + k)] =
+          any ? sum / static_cast<double>(last - first) : -std::numeric_limits<double>::infinity();
+    }
+  for (const uint32_t i : least_of(worth, share))
+    for (int64_t m = i / K * outputs; m < std::min((i / K + 1) * outputs, M); ++m)
+      result.data<float>()[m * K + i % K] = 0.0f;
   return result;
 }
 
@@ -49,7 +67,7 @@ Tensor score_of(const WeightScores& scores, const std::string& name, const Shape
 
 }  // namespace
 
-void write_sparse(const Path& from, const Path& to, double share, const WeightScores& scores) {
+void write_sparse(const Path& from, const Path& to, double share, const WeightScores& scores, ZeroPattern pattern) {
   const BertConfig config = load_config(ModelFiles::open(from));
   refuse_frozen_classifier(config, from);
   Weights weights(from);
@@ -58,7 +76,9 @@ void write_sparse(const Path& from, const Path& to, double share, const WeightSc
     Tensor value = *weights.find(name);
     if (value.dtype() == DType::kF32) {
       check_finite(value, name, weights.file_of(name).string());
-      if (is_product(name)) value = thinned(value, score_of(scores, name, value.shape()), share);
+      if (is_product(name) && value.shape().rank() == 2)
+        value = thinned(value, score_of(scores, name, value.shape()), share,
+                        pattern == ZeroPattern::kBlocks ? kSparseGroup : 1);
       if (const DType type = weights.stored_type(name); type != DType::kF32) value = to_half(value, type);
     }
     tensors.push_back({name, value});

@@ -12,12 +12,18 @@ namespace cloze {
 /// A score for each number of each product of encoder layers, by the product's name; F32 of its shape.
 using WeightScores = std::map<std::string, Tensor>;
 
+/// Zeros one by one, or in blocks: kSparseGroup outputs (backend/sparse.h) of one input at a time. The backend
+/// multiplies the outputs of a block together, which is faster; what matters is then chosen more coarsely.
+enum class ZeroPattern : uint8_t { kSingle, kBlocks };
+
 /// Writes the model with the numbers of each product of its encoder layers at 0 that matter least, so that `share` of
 /// it, in [0, 1), is zero: by `scores`, after those that are 0 already; without scores the smallest, magnitude pruning
-/// (Han et al., "Learning both weights and connections for efficient neural networks", 2015). What is in 8 bits becomes
-/// floats. Errors: kUnsupported for classifiers on a frozen encoder; kShape for scores of another shape; kNotFound
-/// where some are missing; those of Weights.
-void write_sparse(const Path& from, const Path& to, double share, const WeightScores& scores = {});
+/// (Han et al., "Learning both weights and connections for efficient neural networks", 2015). A block matters as much
+/// as its numbers do on average: their scores, or their squares. What is in 8 bits becomes floats. Errors: kUnsupported
+/// for classifiers on a frozen encoder; kShape for scores of another shape; kNotFound where some are missing; those of
+/// Weights.
+void write_sparse(const Path& from, const Path& to, double share, const WeightScores& scores = {},
+                  ZeroPattern pattern = ZeroPattern::kSingle);
 
 /// Whether the model stores weights without their zeros.
 bool stores_sparse(const Weights& weights);

@@ -17,8 +17,8 @@ namespace cloze::test {
 namespace {
 
 /// Normal numbers, of which about `zeros` are 0, and the whole first row.
-Tensor mostly_zeros(const Shape& shape, double zeros) {
-  Rng rng(7, RandomStream::kTest);
+Tensor mostly_zeros(const Shape& shape, double zeros, uint64_t seed = 7) {
+  Rng rng(seed, RandomStream::kTest);
   const Tensor tensor(shape, DType::kF32);
   for (float& value : tensor.values<float>()) {
     const float normal = static_cast<float>(rng.normal());
@@ -28,13 +28,23 @@ Tensor mostly_zeros(const Shape& shape, double zeros) {
   return tensor;
 }
 
+/// The same with rows 4i to 4i + 3 zero where row 4i is, but for every fifth such group.
+Tensor zeros_in_blocks(int64_t M, int64_t K, double zeros) {
+  const Tensor tensor = mostly_zeros({M, K}, 0), pattern = mostly_zeros({M + 1, K}, zeros, 8).rows(1, M + 1);
+  for (int64_t m = 0; m < M; ++m)
+    for (int64_t k = 0; k < K; ++k)
+      if (pattern.data<float>()[(m / 4 % 5 == 4 ? m : m / 4 * 4) * K + k] == 0) tensor.data<float>()[m * K + k] = 0.0f;
+  return tensor;
+}
+
 TEST(Sparse, TheSumsAreThoseOfTheDenseProduct) {
-  const int64_t shapes[][3] = {{1, 1, 1},     {3, 7, 5},    {16, 64, 33},  {33, 64, 32},
-                               {65, 100, 31}, {70, 33, 70}, {128, 96, 64}, {5, 768, 3}};
+  const int64_t shapes[][3] = {{1, 1, 1},    {3, 7, 5},     {16, 64, 33}, {33, 64, 32}, {65, 100, 31},
+                               {70, 33, 70}, {128, 96, 64}, {5, 768, 3},  {9, 40, 533}};
   for (const auto& [T, K, M] : shapes) {
     const Tensor x = mostly_zeros({T, K}, 0), bias = mostly_zeros({M}, 0);
-    for (const double zeros : {0.0, 0.7, 0.97, 1.0}) {
-      const Tensor w = mostly_zeros({M, K}, zeros);
+    for (const auto& [zeros, blocks] :
+         {std::pair(0.0, false), {0.7, false}, {0.7, true}, {0.97, false}, {1.0, false}}) {
+      const Tensor w = blocks ? zeros_in_blocks(M, K, zeros) : mostly_zeros({M, K}, zeros);
       for (const int64_t target : simd_targets()) {
         const SimdTarget chosen(target);
         const Tensor dense({T, M}, DType::kF32), sparse = Tensor::full({T, M}, DType::kF32, std::nan(""));
@@ -44,19 +54,43 @@ TEST(Sparse, TheSumsAreThoseOfTheDenseProduct) {
                              sparse.data<float>());
         for (int64_t i = 0; i < T * M; ++i)
           ASSERT_EQ(sparse.data<float>()[i], dense.data<float>()[i])
-              << T << "x" << K << "x" << M << " with " << zeros << " zeros, element " << i << " on "
-              << simd_target_name(target);
+              << T << "x" << K << "x" << M << " with " << zeros << (blocks ? " zeros in blocks" : " zeros")
+              << ", element " << i << " on " << simd_target_name(target);
       }
     }
   }
 }
 
-TEST(Sparse, TheBackendTakesItWhereItIsTheFasterOne) {
-  const auto prepared = [](double zeros) {
-    return cpu_backend().prepare(mostly_zeros({64, 64}, zeros), Precision::kF32);
+TEST(Sparse, GroupsOfRowsWithTheSamePlacesAreFound) {
+  // Rows 0 to 3 have numbers at 1 and 2, rows 4 to 7 at 0 but for row 6, row 8 has no group.
+  const Tensor w = Tensor::zeros({9, 3}, DType::kF32);
+  for (int64_t m = 0; m < 4; ++m) w.data<float>()[3 * m + 1] = w.data<float>()[3 * m + 2] = 1;
+  for (int64_t m = 4; m < 8; ++m) w.data<float>()[3 * m + (m == 6 ? 1 : 0)] = 1;
+  const auto shared_of = [](const SparseWeight& weight) {
+    return std::vector<uint8_t>(weight.shared.values<uint8_t>().begin(), weight.shared.values<uint8_t>().end());
   };
-  EXPECT_EQ(dynamic_cast<const SparseWeight*>(prepared(cpu::kSparseFrom - 0.1).get()), nullptr);
-  EXPECT_NE(dynamic_cast<const SparseWeight*>(prepared(cpu::kSparseFrom + 0.1).get()), nullptr);
+  const SparseWeight weight = sparse_weight(w);
+  EXPECT_EQ(shared_of(weight), (std::vector<uint8_t>{1, 0, 0}));
+  EXPECT_DOUBLE_EQ(weight.shared_rows(), 4.0 / 9);
+  EXPECT_EQ(shared_of(sparse_weight(sparse_bits(weight), weight.values, 3)), (std::vector<uint8_t>{1, 0, 0}));
+  const SparseWeight* parts[] = {&weight, &weight};
+  EXPECT_EQ(shared_of(join_sparse(parts)), (std::vector<uint8_t>{1, 0, 0, 0, 0})) << "the second begins within a group";
+}
+
+TEST(Sparse, TheBackendTakesItWhereItIsTheFasterOne) {
+  const auto takes_sparse = [](const Tensor& weight) {
+    const auto kept = cpu_backend().prepare(sparse_weight(weight));
+    const auto prepared = cpu_backend().prepare(weight, Precision::kF32);
+    const bool sparse = dynamic_cast<const SparseWeight*>(prepared.get()) != nullptr;
+    EXPECT_EQ(dynamic_cast<const SparseWeight*>(kept.get()) != nullptr, sparse);
+    return sparse;
+  };
+  EXPECT_FALSE(takes_sparse(mostly_zeros({64, 64}, cpu::kSparseFrom - 0.1)));
+  EXPECT_TRUE(takes_sparse(mostly_zeros({64, 64}, cpu::kSparseFromWide + 0.1)));
+  EXPECT_FALSE(takes_sparse(zeros_in_blocks(16, 640, cpu::kSparseFromBlocks - 0.05)));
+  EXPECT_TRUE(takes_sparse(zeros_in_blocks(16, 640, cpu::kSparseFromBlocks + 0.05)));
+  const SimdTarget narrow(0);
+  EXPECT_TRUE(takes_sparse(mostly_zeros({64, 64}, cpu::kSparseFrom + 0.05)));
   const Tensor w = mostly_zeros({40, 30}, 0.9), x = mostly_zeros({9, 30}, 0);
   const auto weight = cpu_backend().prepare(w, Precision::kF32);
   const Tensor without({9, 40}, DType::kF32), with({9, 40}, DType::kF32);

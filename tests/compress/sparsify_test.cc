@@ -36,6 +36,40 @@ TEST(Sparsify, TheSmallestOfEachProductGo) {
   }
 }
 
+TEST(Sparsify, BlocksAreFourOutputsOfOneInputAndTheSmallestGo) {
+  const test::TemporaryFolder dir;
+  test::write_random(dir.path() / "a", test::small_config());
+  write_sparse(dir.path() / "a", dir.path() / "s", 0.75, {}, ZeroPattern::kBlocks);
+  EXPECT_NEAR(sparsity_of(dir.path() / "s"), 0.75, 0.01);
+  Weights before{dir.path() / "a"}, after{dir.path() / "s"};
+  int products = 0;
+  for (const std::string& name : before.names()) {
+    const Shape shape = *before.shape_of(name);
+    if (name.find("encoder.layer") == std::string::npos || shape.rank() != 2) continue;
+    ++products;
+    const Tensor a = before.get(name, shape), b = after.get(name, shape);
+    const int64_t M = shape[0], K = shape[1];
+    double largest_gone = 0, smallest_left = 1e9;
+    for (int64_t first = 0; first < M; first += 4)
+      for (int64_t k = 0; k < K; ++k) {
+        double square = 0;
+        int64_t zeros = 0;
+        const int64_t rows = std::min<int64_t>(4, M - first);
+        for (int64_t m = first; m < first + rows; ++m) {
+          const float x = a.data<float>()[m * K + k], y = b.data<float>()[m * K + k];
+          square += static_cast<double>(x) * static_cast<double>(x) / static_cast<double>(rows);
+          if (y == 0) ++zeros;
+          ASSERT_TRUE(y == 0 || y == x) << name;
+        }
+        ASSERT_TRUE(zeros == 0 || zeros == rows) << name << ": a block goes whole";
+        (zeros == 0 ? smallest_left : largest_gone) =
+            zeros == 0 ? std::min(smallest_left, square) : std::max(largest_gone, square);
+      }
+    EXPECT_LE(largest_gone, smallest_left) << name;
+  }
+  EXPECT_GE(products, 6);
+}
+
 TEST(Sparsify, ByScoresAfterTheZerosThatAreThere) {
   const test::TemporaryFolder dir;
   test::write_random(dir.path() / "a", test::small_config());

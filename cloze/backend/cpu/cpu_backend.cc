@@ -28,7 +28,9 @@ class CpuBackend : public RefBackend {
     if (precision == Precision::kInt8)
       return std::make_unique<cpu::PackedInt8>(cpu::pack_int8(quantize_weight(weight)));
     // Whatever is mostly zeros, by pruning: nothing needs to say so.
-    if (zero_share(weight) >= cpu::kSparseFrom) return std::make_unique<SparseWeight>(sparse_weight(weight));
+    if (zero_share(weight) >= cpu::kSparseFromBlocks)
+      if (SparseWeight sparse = sparse_weight(weight); cpu::sparse_pays(sparse))
+        return std::make_unique<SparseWeight>(std::move(sparse));
     return std::make_unique<cpu::PackedMatrix>(
         cpu::pack_transposed(weight.data<float>(), weight.shape()[0], weight.shape()[1]));
   }
@@ -36,7 +38,7 @@ class CpuBackend : public RefBackend {
   std::unique_ptr<PreparedWeight> prepare(const CompactWeight& weight) const override {
     if (const auto* sparse = dynamic_cast<const SparseWeight*>(&weight); sparse == nullptr)
       return std::make_unique<cpu::PackedInt8>(cpu::pack_int8(dynamic_cast<const Int8Weight&>(weight)));
-    else if (sparse->zeros() >= cpu::kSparseFrom)
+    else if (cpu::sparse_pays(*sparse))
       return std::make_unique<SparseWeight>(*sparse);  // shares the numbers
     return prepare(weight.expand(), Precision::kF32);
   }

@@ -9,8 +9,13 @@
 
 namespace cloze::cpu {
 
-/// From this share of zeros on the sparse product is the faster one (docs/compression.md).
-constexpr double kSparseFrom = 0.7;
+/// From this share of zeros on the sparse product is the faster one (docs/compression.md): where all zeros stand in
+/// blocks, where none do with vectors of at most 8 floats, and with longer ones, with which the dense product gains
+/// more.
+constexpr double kSparseFromBlocks = 0.6, kSparseFrom = 0.7, kSparseFromWide = 0.8;
+
+/// Whether the sparse product is the faster one on this machine.
+bool sparse_pays(const SparseWeight& weight);
 
 /// y[m, M] = activation(x[m, K] weight^T + bias), row-major; bias may be null.
 void multiply_sparse(const float* x, int64_t m, const SparseWeight& weight, const float* bias, Activation activation,
