@@ -13,7 +13,7 @@ namespace cloze {
 namespace {
 
 constexpr int64_t kTableRuns = 7;
-constexpr double kLeastSeconds = 4;  ///< of timing, so that small models are run more often
+constexpr double kLeastTableSeconds = 4;  ///< of timing, so that small models are run more often
 constexpr int64_t kMostSteps = 24;
 
 double seconds_taken(const std::function<void()>& work) {
@@ -27,7 +27,7 @@ std::vector<double> least_seconds(const std::vector<std::function<void()>>& work
   std::vector<double> least(works.size(), std::numeric_limits<double>::infinity());
   for (const auto& work : works) work();
   double all = 0;
-  for (int64_t run = 0; run < runs || (all < kLeastSeconds && run < 50 * runs); ++run)
+  for (int64_t run = 0; run < runs || (all < kLeastTableSeconds && run < 50 * runs); ++run)
     for (size_t i = 0; i < works.size(); ++i) {
       const double seconds = seconds_taken(works[i]);
       least[i] = std::min(least[i], seconds);
