@@ -8,10 +8,12 @@
 
 #include "cloze/base/error.h"
 #include "cloze/transfer/feature_groups.h"
+#include "tests/base/temporary.h"
 
 namespace cloze {
 namespace {
 
+using test::error_of;
 using ::testing::HasSubstr;
 
 class Place {
@@ -54,18 +56,6 @@ std::vector<std::vector<float>> numbers_of(const FeatureGroup& group, const std:
   return numbers;
 }
 
-template <class Work>
-std::string message_of(ErrorCode code, const Work& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return "";
-}
-
 using Rows = std::vector<std::vector<float>>;
 
 TEST(NumericFeature, StandardisesAndMarksWhatIsMissing) {
@@ -84,18 +74,20 @@ TEST(NumericFeature, Refusals) {
     for (const std::string& cell : cells) rows.push_back(features_row("", {cell}));
     fit_numeric("stars", {rows, "f.tsv", ""}, 0);
   };
-  EXPECT_THAT(message_of(ErrorCode::kValue,
-                         [&] {
-                           fit({"1", "five"});
-                         }),
+  EXPECT_THAT(error_of(
+                  [&] {
+                    fit({"1", "five"});
+                  },
+                  ErrorCode::kValue),
               HasSubstr("f.tsv line 7: column \"stars\": \"five\" is not a number"));
-  EXPECT_THAT(message_of(ErrorCode::kValue, [&] { fit({"1", "1e999"}); }), HasSubstr("is not a number"));
-  EXPECT_THAT(message_of(ErrorCode::kValue,
-                         [&] {
-                           fit({"4", "4.0"});
-                         }),
+  EXPECT_THAT(error_of([&] { fit({"1", "1e999"}); }, ErrorCode::kValue), HasSubstr("is not a number"));
+  EXPECT_THAT(error_of(
+                  [&] {
+                    fit({"4", "4.0"});
+                  },
+                  ErrorCode::kValue),
               HasSubstr("column \"stars\" is 4 in all 2 rows, which tells nothing; leave it out"));
-  EXPECT_THAT(message_of(ErrorCode::kValue, [&] { fit({"", "na"}); }), HasSubstr("holds no number"));
+  EXPECT_THAT(error_of([&] { fit({"", "na"}); }, ErrorCode::kValue), HasSubstr("holds no number"));
   EXPECT_NO_THROW(fit({"4", ""})) << "that it is missing tells something";
 }
 
@@ -106,10 +98,11 @@ TEST(CategoryFeature, OneHotWithEmptyAsAValue) {
   EXPECT_EQ(numbers_of(*group, {rows[0], rows[1], rows[3], features_row("", {"new"})}),
             (Rows{{1, 0, 0}, {0, 0, 1}, {0, 1, 0}, {0, 0, 0}}));
   EXPECT_EQ(group->summary, "category shop: 3 values; empty in 1 of 4 rows");
-  EXPECT_THAT(message_of(ErrorCode::kValue,
-                         [&] {
-                           fit_category("shop", {{rows.data(), 1}, "f.tsv", ""}, 0);
-                         }),
+  EXPECT_THAT(error_of(
+                  [&] {
+                    fit_category("shop", {{rows.data(), 1}, "f.tsv", ""}, 0);
+                  },
+                  ErrorCode::kValue),
               HasSubstr("is \"b\" in all 1 rows"));
 }
 
@@ -139,19 +132,18 @@ TEST(LexiconFeature, Refusals) {
   const Place place;
   const std::vector<TextExample> rows = {features_row("good")};
   const auto fit = [&](const std::string& content) { fit_lexicon(place.file("l.txt", content), {rows, "f.tsv", ""}); };
-  EXPECT_THAT(message_of(ErrorCode::kFormat, [&] { fit("good\t1\n\xBA\xC3\t1\n"); }),
+  EXPECT_THAT(error_of([&] { fit("good\t1\n\xBA\xC3\t1\n"); }, ErrorCode::kFormat),
               HasSubstr("l.txt line 2: byte 1 is not UTF-8; convert the list"));
-  EXPECT_THAT(message_of(ErrorCode::kFormat, [&] { fit("good 1\n"); }),
-              HasSubstr("line 1: expected a word, a tab and"));
-  EXPECT_THAT(message_of(ErrorCode::kFormat, [&] { fit("good\tmuch\n"); }), HasSubstr("found the weight \"much\""));
-  EXPECT_THAT(message_of(ErrorCode::kFormat, [&] { fit(" \t1\n"); }), HasSubstr("the word is empty"));
-  EXPECT_THAT(message_of(ErrorCode::kValue, [&] { fit("# none\n"); }), HasSubstr("there are no words"));
-  EXPECT_THAT(message_of(ErrorCode::kValue, [&] { fit("bad\t1\n"); }),
-              HasSubstr("none of its words is in any of the 1"));
-  EXPECT_THAT(message_of(ErrorCode::kNotFound,
-                         [&] {
-                           fit_lexicon(place / "no.txt", {rows, "f.tsv", ""});
-                         }),
+  EXPECT_THAT(error_of([&] { fit("good 1\n"); }, ErrorCode::kFormat), HasSubstr("line 1: expected a word, a tab and"));
+  EXPECT_THAT(error_of([&] { fit("good\tmuch\n"); }, ErrorCode::kFormat), HasSubstr("found the weight \"much\""));
+  EXPECT_THAT(error_of([&] { fit(" \t1\n"); }, ErrorCode::kFormat), HasSubstr("the word is empty"));
+  EXPECT_THAT(error_of([&] { fit("# none\n"); }, ErrorCode::kValue), HasSubstr("there are no words"));
+  EXPECT_THAT(error_of([&] { fit("bad\t1\n"); }, ErrorCode::kValue), HasSubstr("none of its words is in any of the 1"));
+  EXPECT_THAT(error_of(
+                  [&] {
+                    fit_lexicon(place / "no.txt", {rows, "f.tsv", ""});
+                  },
+                  ErrorCode::kNotFound),
               HasSubstr("no.txt"));
 }
 
@@ -175,10 +167,11 @@ TEST(TfidfFeature, RunsOfCharacters) {
   const FeatureGroupPtr group = fit_tfidf(false, 10, {rows, "f.tsv", ""});
   EXPECT_EQ(group->to_json()["terms"], Json({"吃", "好", "好吃"}));
   const std::vector<TextExample> apart = {features_row("a"), features_row("b")};
-  EXPECT_THAT(message_of(ErrorCode::kValue,
-                         [&] {
-                           fit_tfidf(false, 10, {apart, "f.tsv", ""});
-                         }),
+  EXPECT_THAT(error_of(
+                  [&] {
+                    fit_tfidf(false, 10, {apart, "f.tsv", ""});
+                  },
+                  ErrorCode::kValue),
               HasSubstr("--features tfidf-chars: no term is in two rows of the 2"));
 }
 
@@ -210,12 +203,13 @@ TEST(JoinedFeatures, ScalesGroupsAndComesBackToTheBit) {
   EXPECT_EQ(again.columns(), joined.columns());
   const Tensor y = again.join(vectors, rows, "f.tsv");
   for (int64_t i = 0; i < x.elements(); ++i) EXPECT_EQ(x.data<float>()[i], y.data<float>()[i]) << i;
-  EXPECT_THAT(message_of(ErrorCode::kValue,
-                         [&] {
-                           again.check(features_row("good", {"much", "x"}), "g.tsv");
-                         }),
+  EXPECT_THAT(error_of(
+                  [&] {
+                    again.check(features_row("good", {"much", "x"}), "g.tsv");
+                  },
+                  ErrorCode::kValue),
               HasSubstr("g.tsv line 7: column \"stars\": \"much\" is not a number"));
-  EXPECT_THAT(message_of(ErrorCode::kUsage, [&] { again.check(features_row("good"), "g.txt"); }),
+  EXPECT_THAT(error_of([&] { again.check(features_row("good"), "g.txt"); }, ErrorCode::kUsage),
               HasSubstr("give a table"));
 }
 
@@ -268,7 +262,7 @@ TEST(JoinedFeatures, BrokenFilesAreRefused) {
 
 TEST(FeatureSpecs, MistakesAreUsage) {
   const auto refusal = [](const std::string& text) {
-    return message_of(ErrorCode::kUsage, [&] { parse_feature(text); });
+    return error_of([&] { parse_feature(text); }, ErrorCode::kUsage);
   };
   EXPECT_THAT(refusal("numerc=x"), HasSubstr("unknown \"numerc\", did you mean numeric?"));
   EXPECT_THAT(refusal("lexicon"), HasSubstr("say of which, as in lexicon=FILE"));

@@ -49,6 +49,16 @@ HWY_INLINE int64_t vector_at(int i, int64_t lanes, int64_t depth) {
   return (i / 2) * 2 * lanes * depth + (i % 2) * lanes;
 }
 
+/// acc[i] += vectors[i][place] value, for kVectors vectors of tokens.
+template <int kVectors>
+HWY_INLINE void add_number(float value, int32_t place, const float* const (&vectors)[kVectors], hn::Vec<F32>* acc) {
+  const F32 d;
+  const hn::Vec<F32> w = hn::Set(d, value);
+  const int64_t at = int64_t{place} * 2 * static_cast<int64_t>(hn::Lanes(d));
+  HWY_UNROLL(4)
+  for (int i = 0; i < kVectors; ++i) acc[i] = hn::MulAdd(hn::Load(d, vectors[i] + at), w, acc[i]);
+}
+
 /// sums[kRows][kVectors vectors]: the outputs j, j + 1, ... of the tile's tokens. Side by side, because the sums of one
 /// output wait for each other.
 template <int kRows, int kVectors>
@@ -74,24 +84,12 @@ HWY_INLINE void sum_rows(const cpu::SparseProduct& p, int64_t j, const float* HW
   }
   for (int64_t e = 0; e < common; ++e) {
     HWY_UNROLL(4)
-    for (int r = 0; r < kRows; ++r) {
-      const V w = hn::Set(d, values[r][e]);
-      const int64_t at = places[r][e] * 2 * lanes;
-      HWY_UNROLL(4)
-      for (int i = 0; i < kVectors; ++i)
-        acc[r * kVectors + i] = hn::MulAdd(hn::Load(d, vectors[i] + at), w, acc[r * kVectors + i]);
-    }
+    for (int r = 0; r < kRows; ++r) add_number(values[r][e], places[r][e], vectors, acc + r * kVectors);
   }
   HWY_UNROLL(4)
   for (int r = 0; r < kRows; ++r) {
     const int64_t count = p.starts[j + r + 1] - p.starts[j + r];
-    for (int64_t e = common; e < count; ++e) {
-      const V w = hn::Set(d, values[r][e]);
-      const int64_t at = places[r][e] * 2 * lanes;
-      HWY_UNROLL(4)
-      for (int i = 0; i < kVectors; ++i)
-        acc[r * kVectors + i] = hn::MulAdd(hn::Load(d, vectors[i] + at), w, acc[r * kVectors + i]);
-    }
+    for (int64_t e = common; e < count; ++e) add_number(values[r][e], places[r][e], vectors, acc + r * kVectors);
     HWY_UNROLL(4)
     for (int i = 0; i < kVectors; ++i) hn::Store(acc[r * kVectors + i], d, sums + r * stride + i * lanes);
   }
@@ -117,7 +115,7 @@ HWY_INLINE void sum_group(const cpu::SparseProduct& p, int64_t j, const float* H
                             *HWY_RESTRICT values3 = p.values + p.starts[j + 3];
   const int64_t count = p.starts[j + 1] - p.starts[j];
   for (int64_t e = 0; e < count; ++e) {
-    const int64_t at = places[e] * 2 * lanes;
+    const int64_t at = int64_t{places[e]} * 2 * lanes;
     const V w0 = hn::Set(d, values0[e]), w1 = hn::Set(d, values1[e]), w2 = hn::Set(d, values2[e]),
             w3 = hn::Set(d, values3[e]);
     HWY_UNROLL(4)
