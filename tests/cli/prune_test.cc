@@ -1,4 +1,5 @@
 // prune and convert through the program.
+#include "cloze/backend/sparse.h"
 #include "cloze/base/json.h"
 #include "hostile.h"
 #include "tuned_model.h"
@@ -184,6 +185,18 @@ TEST(PruneCommand, ZerosStayZerosWhileTheRestIsTrained) {
   refused("--sparsity 1", "--sparsity is a share of zeros above 0 and below 1");
   refused("--sparsity 0.5 --keep heads=0.5", "exclude each other");
   refused("--sparsity 0.5 --importance fisher --data ${D}t.tsv", "--sparsity goes by magnitude or movement");
+  refused("--keep heads=0.5 --zero-blocks", "--zero-blocks says where the zeros of --sparsity stand");
+}
+
+TEST(PruneCommand, ZerosInBlocksStayBlocksWhileTheRestIsTrained) {
+  const HostilePlace place;
+  expect_outcome(place, place.run(kTunedModel + kPrune + "--sparsity 0.8 --zero-blocks --recover 1 --data ${D}t.tsv"),
+                 0, {"of the encoder's products are zeros"});
+  Weights weights{place / "p"};
+  const std::string name = "bert.encoder.layer.0.intermediate.dense.weight";
+  EXPECT_TRUE(weights.is_sparse(name));
+  EXPECT_DOUBLE_EQ(sparse_weight(*weights.find(name)).shared_rows(), 1.0);
+  expect_outcome(place, place.run("$CLOZE evaluate --model ${D}p --data ${D}t.tsv"), 0, {});
 }
 
 }  // namespace
