@@ -47,18 +47,25 @@ std::vector<KnnClassifier::Neighbours> KnnClassifier::nearest(const Tensor& x, i
                   "[classifier] the distances overflow: its rows, or the features, are too large");
     thread_team().for_ranges(last - first, 1, [&](int64_t begin, int64_t end) {
       for (int64_t q = begin; q < end; ++q) {
-        Neighbours all;
+        // A heap of the nearest so far, the farthest of them in front: all distances of all queries would be gigabytes.
+        Neighbours near;
         const double own = squared_norm(row_of(x, first + q));
         for (int64_t i = 0; i < N; ++i) {
           if (!skip.empty() && skip[static_cast<size_t>(first + q)] == i) continue;
           const double product = static_cast<double>(products.data<float>()[q * N + i]);
           const double square = own + squares_.data<double>()[i] - 2 * product;
-          all.emplace_back(settings_.cosine ? 1 - product : std::sqrt(std::max(square, 0.0)), i);
+          const std::pair found(settings_.cosine ? 1 - product : std::sqrt(std::max(square, 0.0)), i);
+          if (std::ssize(near) == count) {
+            if (!(found < near.front())) continue;
+            std::ranges::pop_heap(near);
+            near.back() = found;
+          } else {
+            near.push_back(found);
+          }
+          std::ranges::push_heap(near);
         }
-        const auto middle = all.begin() + std::min<std::ptrdiff_t>(count, static_cast<std::ptrdiff_t>(all.size()));
-        std::partial_sort(all.begin(), middle, all.end());
-        all.erase(middle, all.end());
-        result[static_cast<size_t>(first + q)] = std::move(all);
+        std::ranges::sort_heap(near);
+        result[static_cast<size_t>(first + q)] = std::move(near);
       }
     });
   }
