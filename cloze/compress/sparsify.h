@@ -18,10 +18,11 @@ enum class ZeroPattern : uint8_t { kSingle, kBlocks };
 
 /// Writes the model with the numbers of each product of its encoder layers at 0 that matter least, so that `share` of
 /// it, in [0, 1), is zero: by `scores`, after those that are 0 already; without scores the smallest, magnitude pruning
-/// (Han et al., "Learning both weights and connections for efficient neural networks", 2015). A block matters as much
-/// as its numbers do on average: their scores, or their squares. What is in 8 bits becomes floats. Errors: kUnsupported
-/// for classifiers on a frozen encoder; kShape for scores of another shape; kNotFound where some are missing; those of
-/// Weights.
+/// (Han et al., "Learning both weights and connections for efficient neural networks", 2015). Of blocks such a share
+/// goes, each of which matters as much as its numbers do on average: their scores, or their squares. A block that stays
+/// may hold zeros from before; its outputs are then multiplied one by one. What is in 8 bits becomes floats. Errors:
+/// kUnsupported for classifiers on a frozen encoder; kShape for scores of another shape; kNotFound where some are
+/// missing; those of Weights.
 void write_sparse(const Path& from, const Path& to, double share, const WeightScores& scores = {},
                   ZeroPattern pattern = ZeroPattern::kSingle);
 

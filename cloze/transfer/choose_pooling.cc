@@ -79,11 +79,13 @@ PoolingChoice choose_pooling(const FrozenEncoder& encoder, const LabelledRows& t
                              uint64_t seed) {
   const Poolings poolings = pooling_candidates(encoder);
   const size_t row_bytes = static_cast<size_t>(vector_width(poolings, encoder.config)) * sizeof(float);
-  const size_t most = std::clamp<size_t>(kMostBytes / 2 / row_bytes, names.size() * 2, kMostRows);
+  // Enough of each class for the folds that each fit asks for.
+  const size_t least = options.folds == 0 ? 5 : static_cast<size_t>(std::max<int64_t>(options.folds, 2));
+  const size_t most = std::max(std::min(kMostBytes / 2 / row_bytes, kMostRows), names.size() * 2);
   const LabelledVectors all{{}, train.labels, static_cast<int>(names.size()), {}, names};
   std::vector<size_t> dev_rows(std::min(most, dev.labels.size()));
   std::iota(dev_rows.begin(), dev_rows.end(), size_t{0});
-  const Sample train_sample = take(encoder, train, stratified_sample(all, most, 2, seed), poolings);
+  const Sample train_sample = take(encoder, train, stratified_sample(all, most, least, seed), poolings);
   const Sample dev_sample = take(encoder, dev, dev_rows, poolings);
   PoolingChoice choice;
   choice.table = fmt::format("{:<16} {:>6} {:>9}   ({} rows fitted, {} dev rows asked{})\n", "pooling", "width",

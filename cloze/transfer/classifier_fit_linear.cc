@@ -61,7 +61,7 @@ struct Problem {
   double weight(size_t row) const { return class_weights[static_cast<size_t>(data.labels[row])]; }
 };
 
-/// Weights of each problem from the rows `of`, on all threads.
+/// Of each fold and problem.
 using WeightRows = std::vector<std::vector<double>>;
 
 /// Held-out scores [sample,C] for one C, problem by problem and fold by fold.

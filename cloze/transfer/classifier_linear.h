@@ -55,13 +55,12 @@ std::span<const double> penalty_grid();
 
 /// `linear` and `svm`. Where options.c is 0, C is the one of the grid with the most right held-out rows, among equals
 /// the smallest; the walk up the grid ends after two values in a row that are worse than the best so far. At most 8000
-/// rows take part in the choice, with more than two classes at most 160,000 / classes where that is less but is over 2000
-/// (else 2000), and at least as many of each class as there are folds. Standardisation uses all rows, also those of the
-/// fold in hand. svm needs the folds for its scale even where C is given. A class with a single row leaves nothing to
-/// hold out: C is then 1 and the scale 1, which the summary says.
-/// Weights of classes multiply C: of two classes each by its own; of more, a class by its own against 1 of the rest, as
-/// LIBLINEAR does it. In the choice of C a right row counts its weight; the scale of svm takes all rows alike. Errors:
-/// kUnsupported for rows of one class that weigh differently.
+/// rows take part in the choice, with more than 20 classes at most 160,000 / classes, but 2000 in any case, and at
+/// least as many of each class as there are folds. Standardisation uses all rows, also those of the fold in hand. svm
+/// needs the folds for its scale even where C is given. A class with a single row leaves nothing to hold out: C is then
+/// 1 and the scale 1, which the summary says. Weights of classes multiply C: of two classes each by its own; of more, a
+/// class by its own against 1 of the rest, as LIBLINEAR does it. In the choice of C a right row counts its weight; the
+/// scale of svm takes all rows alike. Errors: kUnsupported for rows of one class that weigh differently.
 std::unique_ptr<Classifier> fit_linear(const LabelledVectors& data, const ClassifierOptions& options, uint64_t seed);
 
 /// `prototype`: the class of the nearest class mean m_c (weighted by row weights). With W_c x + b_c as the score:

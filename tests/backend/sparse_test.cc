@@ -89,6 +89,17 @@ TEST(Sparse, TheBackendTakesItWhereItIsTheFasterOne) {
   EXPECT_TRUE(takes_sparse(mostly_zeros({64, 64}, cpu::kSparseFromWide + 0.1)));
   EXPECT_FALSE(takes_sparse(zeros_in_blocks(16, 640, cpu::kSparseFromBlocks - 0.05)));
   EXPECT_TRUE(takes_sparse(zeros_in_blocks(16, 640, cpu::kSparseFromBlocks + 0.05)));
+  // The share that was asked for, in round numbers: a weight meets it but for half a number.
+  const Tensor four_fifths = mostly_zeros({126, 126}, 0);
+  for (int64_t i = 0; i < four_fifths.elements(); ++i)
+    if (i % 5 != 0) four_fifths.data<float>()[i] = 0.0f;
+  EXPECT_LT(zero_share(four_fifths), cpu::kSparseFromWide);
+  EXPECT_TRUE(takes_sparse(four_fifths));
+  {
+    const SimdTarget best(hwy::SupportedTargets());
+    const bool wide = (hwy::SupportedTargets() & (HWY_AVX3 | HWY_AVX3_DL)) != 0;
+    EXPECT_EQ(takes_sparse(mostly_zeros({64, 64}, 0.75)), !wide);
+  }
   const SimdTarget narrow(0);
   EXPECT_TRUE(takes_sparse(mostly_zeros({64, 64}, cpu::kSparseFrom + 0.05)));
   const Tensor w = mostly_zeros({40, 30}, 0.9), x = mostly_zeros({9, 30}, 0);
@@ -163,18 +174,20 @@ TEST(Sparse, BackendsComputeAKeptWeightAsTheFloats) {
 
 TEST(Sparse, ThreadsChangeNoBit) {
   const int64_t T = 150, K = 200, M = 300;
-  const Tensor x = mostly_zeros({T, K}, 0), w = mostly_zeros({M, K}, 0.9);
-  const SparseWeight packed = sparse_weight(w);
-  std::vector<std::vector<float>> results;
-  for (const int threads : {1, 2, 5}) {
-    set_thread_count(threads);
-    const Tensor y({T, M}, DType::kF32);
-    cpu::multiply_sparse(x.data<float>(), T, packed, nullptr, Activation::kRelu, y.data<float>());
-    results.emplace_back(y.values<float>().begin(), y.values<float>().end());
+  const Tensor x = mostly_zeros({T, K}, 0);
+  for (const Tensor& w : {mostly_zeros({M, K}, 0.9), zeros_in_blocks(M, K, 0.7)}) {
+    const SparseWeight packed = sparse_weight(w);
+    std::vector<std::vector<float>> results;
+    for (const int threads : {1, 2, 5}) {
+      set_thread_count(threads);
+      const Tensor y({T, M}, DType::kF32);
+      cpu::multiply_sparse(x.data<float>(), T, packed, nullptr, Activation::kRelu, y.data<float>());
+      results.emplace_back(y.values<float>().begin(), y.values<float>().end());
+    }
+    set_thread_count(0);
+    EXPECT_EQ(results[0], results[1]);
+    EXPECT_EQ(results[0], results[2]);
   }
-  set_thread_count(0);
-  EXPECT_EQ(results[0], results[1]);
-  EXPECT_EQ(results[0], results[2]);
 }
 
 }  // namespace

@@ -40,7 +40,7 @@ TEST(StratifiedSampleTest, KeepsSharesAndSomeOfEachRareClass) {
 }
 
 TEST(LinearClassifierTest, ARareClassAmongManyRowsIsInEachFold) {
-  // Six of 12,006 rows: their share of the 8000 rows that choose C would be four, for five folds.
+  // Six of 12,006 rows: their share of the 8000 rows that choose C would be three, for five folds.
   const LinePoints points({12'000, 6});
   ClassifierOptions options;
   options.classifier = "linear";

@@ -28,7 +28,7 @@ class CpuBackend : public RefBackend {
     if (precision == Precision::kInt8)
       return std::make_unique<cpu::PackedInt8>(cpu::pack_int8(quantize_weight(weight)));
     // Whatever is mostly zeros, by pruning: nothing needs to say so.
-    if (zero_share(weight) >= cpu::kSparseFromBlocks)
+    if (zero_share(weight) >= cpu::kSparseFromBlocks - cpu::kSparseRounding)
       if (SparseWeight sparse = sparse_weight(weight); cpu::sparse_pays(sparse))
         return std::make_unique<SparseWeight>(std::move(sparse));
     return std::make_unique<cpu::PackedMatrix>(

@@ -204,7 +204,7 @@ void multiply_sparse_here(const cpu::SparseProduct& p) {
   const int64_t share = (p.n + parts - 1) / parts;
   const int64_t outputs = std::min(kMostOutputs, std::max<int64_t>(1, (share + width - 1) / width) * width);
   const int64_t groups = (p.n + outputs - 1) / outputs;
-  const int64_t work = std::max<int64_t>(1, p.starts[p.n] / std::max<int64_t>(1, groups) * tall);
+  const int64_t work = std::max<int64_t>(1, p.starts[p.n] / std::max<int64_t>(1, groups) * std::min(tall, p.m));
   constexpr int64_t kWorthAThread = 1 << 16;
   team.for_ranges(tiles * groups, std::max<int64_t>(1, kWorthAThread / work), [&](int64_t begin, int64_t end) {
     const Tensor packed({std::min(tall, (p.m + width - 1) / width * width), p.depth}, DType::kF32);
@@ -237,7 +237,7 @@ namespace cpu {
 
 bool sparse_pays(const SparseWeight& weight) {
   const double single = HWY_DYNAMIC_DISPATCH(lanes_here)() > 8 ? kSparseFromWide : kSparseFrom;
-  return weight.zeros() >= single + weight.shared_rows() * (kSparseFromBlocks - single);
+  return weight.zeros() >= single + weight.shared_rows() * (kSparseFromBlocks - single) - kSparseRounding;
 }
 
 void multiply_sparse(const float* x, int64_t m, const SparseWeight& weight, const float* bias, Activation activation,

@@ -13,6 +13,8 @@ namespace cloze::cpu {
 /// blocks, where none do with vectors of at most 8 floats, and with longer ones, with which the dense product gains
 /// more.
 constexpr double kSparseFromBlocks = 0.6, kSparseFrom = 0.7, kSparseFromWide = 0.8;
+/// Such a share asked for is met but for half a number, or block, of each weight.
+constexpr double kSparseRounding = 1e-3;
 
 /// Whether the sparse product is the faster one on this machine.
 bool sparse_pays(const SparseWeight& weight);
