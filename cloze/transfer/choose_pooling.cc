@@ -80,7 +80,7 @@ PoolingChoice choose_pooling(const FrozenEncoder& encoder, const LabelledRows& t
   const Poolings poolings = pooling_candidates(encoder);
   const size_t row_bytes = static_cast<size_t>(vector_width(poolings, encoder.config)) * sizeof(float);
   // Enough of each class for the folds that each fit asks for.
-  const size_t least = options.folds == 0 ? 5 : static_cast<size_t>(std::max<int64_t>(options.folds, 2));
+  const auto least = static_cast<size_t>(options.folds == 0 ? kDefaultFolds : std::max<int64_t>(options.folds, 2));
   const size_t most = std::max(std::min(kMostBytes / 2 / row_bytes, kMostRows), names.size() * 2);
   const LabelledVectors all{{}, train.labels, static_cast<int>(names.size()), {}, names};
   std::vector<size_t> dev_rows(std::min(most, dev.labels.size()));

@@ -124,12 +124,12 @@ class Folds {
   WeightRows weights_;
 };
 
-/// As many folds as were asked for; else five, or as many as the rarest class has rows.
+/// As many folds as were asked for; else kDefaultFolds, or as many as the rarest class has rows.
 int64_t fold_count(const LabelledVectors& data, const ClassifierOptions& options) {
   if (options.folds != 0) return options.folds;
   std::vector<int64_t> rows(static_cast<size_t>(data.classes));
   for (const int label : data.labels) ++rows[static_cast<size_t>(label)];
-  return std::min<int64_t>(5, *std::ranges::min_element(rows));
+  return std::min(kDefaultFolds, *std::ranges::min_element(rows));
 }
 
 struct Choice {

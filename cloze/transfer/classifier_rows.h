@@ -36,6 +36,9 @@ struct ColumnScale {
 };
 ColumnScale column_scale(const Tensor& x);
 
+/// Folds of a cross-validation where --folds does not say.
+constexpr int64_t kDefaultFolds = 5;
+
 /// The fold, 0 to folds-1, of each of the rows `among`: rows of a class are put in random order and dealt out in turn,
 /// each class going on where the last one ended, so that folds differ by at most one row, and by at most one of each
 /// class. A pure function of (labels, folds, seed). Errors: kUsage for fewer than two folds; kValue for a class with
