@@ -50,7 +50,9 @@ void run_model(const BenchArguments& options, MeasureMode mode) {
     measured.lengths.assign(static_cast<size_t>(options.batch), options.length);
   else
     measured.lengths = read_lengths(options.lengths);
+  const ProcessorWait wait;
   const Measurement m = measure(measured);
+  say_if_busy(wait);
   JsonLine line;
   print(line.begin_object()
             .member("engine", "cloze " CLOZE_VERSION)

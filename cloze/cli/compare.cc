@@ -113,6 +113,7 @@ std::string json_line(const Row& row, const Row& first, bool judged) {
 void run_compare(const CompareArguments& o) {
   CLOZE_CHECK(o.runs >= 1 && o.runs <= 1000, ErrorCode::kUsage, "--runs must be 1 to 1000, got {}", o.runs);
   o.threads.apply();
+  const ProcessorWait wait;
   const TemporaryFolder scratch;
   std::vector<Row> rows;
   std::vector<Path> folders;
@@ -163,6 +164,7 @@ void run_compare(const CompareArguments& o) {
                   judged ? fmt::format("tokenizing and answering the rows of {}", o.data)
                          : fmt::format("passes of {} rows of {} tokens; give --data for real ones", kRows, kLength),
                   o.runs));
+  say_if_busy(wait);
   for (const Row& row : rows) write_out(json_line(row, rows[0], judged));
   flush_out();
 }

@@ -102,9 +102,7 @@ class Search {
 
   /// How many times as fast the latest model is.
   double speed_now() const {
-    const std::vector<Path> both = {all_[0].folder, all_.back().folder};
-    const auto seconds = time_models(both, workloads(), kRuns);
-    return seconds[0][0] / seconds[1][0];
+    return time_beside(all_[0].folder, all_.back().folder, workloads().front(), kRuns);
   }
 
   /// `factor` times as fast as it is, and trained again; itself where nothing is left to go.
@@ -137,7 +135,9 @@ class Search {
   void time_all() {
     std::vector<Path> folders;
     for (const Candidate& c : all_) folders.push_back(c.folder);
+    const ProcessorWait wait;
     const auto seconds = time_models(folders, workloads(), kRuns);
+    say_if_busy(wait);
     for (size_t i = 0; i < all_.size(); ++i) all_[i].seconds = seconds[i][0];
   }
 

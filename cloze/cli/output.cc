@@ -138,6 +138,14 @@ void Progress::clear() {
   visible_ = false;
 }
 
+void say_if_busy(const ProcessorWait& wait) {
+  if (!wait.busy()) return;
+  say(fmt::format(
+      "note: other programs kept the processors busy, {:.0f} % of the time was spent waiting for them: these times are "
+      "uncertain, take them again on a quiet machine",
+      100 * wait.share()));
+}
+
 std::string clock_text(double seconds) {
   const int64_t s = std::llround(seconds);
   return s >= 3600 ? fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "cloze/base/processor_time.h"
+
 namespace cloze::cli {
 
 /// A line on stderr. Control characters but line ends and tabs are shown as \x1b: what stands in a hostile file must
@@ -40,6 +42,9 @@ class Progress {
   int64_t first_ = -1;  ///< `done` of the first update: a resumed run does not start at 0
   bool visible_ = false;
 };
+
+/// A note that the times taken since `wait` began are uncertain, where threads had to wait for processors meanwhile.
+void say_if_busy(const ProcessorWait& wait);
 
 /// "1:05", "2:03:11".
 std::string clock_text(double seconds);

@@ -80,7 +80,7 @@ PruneGoal goal_of(const PruneArguments& o, const BertConfig& config, int64_t rou
     constexpr int64_t kRuns = 9;
     LatencyOptions latency = o.latency;
     latency.pooled = has_pooler(o.model);
-    const double now = measure_side_by_side(config, config, latency, kRuns).first;
+    const double now = measure_seconds(config, latency, kRuns);
     goal.of = PruneGoal::Of::kSeconds;
     goal.factor = now / wanted;
     say(fmt::format("{} x {} tokens take {:.2f} ms now; {:.2f} ms are asked for", o.latency.batch, o.latency.length,
@@ -192,7 +192,9 @@ void run_prune(const PruneArguments& o) {
   const std::vector<Path> both = {o.model, folder.path()};
   const std::vector<Workload> pass = {
       {std::vector<int64_t>(static_cast<size_t>(o.latency.batch), o.latency.length), o.latency.batch}};
+  const ProcessorWait wait;
   const auto seconds = time_models(both, pass, kRuns);
+  say_if_busy(wait);
   const double before = seconds[0][0], after = seconds[1][0];
   const double old_size = static_cast<double>(model_size(o.model).bytes) / 1e6,
                new_size = static_cast<double>(model_size(folder.path()).bytes) / 1e6;

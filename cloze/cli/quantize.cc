@@ -138,6 +138,7 @@ void run_quantize(const QuantizeArguments& o) {
   constexpr int64_t kRows = 8, kLength = 128, kRuns = 7;
   const std::vector<Path> models = {o.model, folder.path()};
   const std::vector<Workload> workloads = {{{16}, 1}, {std::vector<int64_t>(kRows, kLength), kRows}};
+  const ProcessorWait wait;
   const auto seconds = time_models(models, workloads, kRuns);
   const double old_size = static_cast<double>(model_size(o.model).bytes) / 1e6,
                new_size = static_cast<double>(model_size(folder.path()).bytes) / 1e6;
@@ -146,6 +147,7 @@ void run_quantize(const QuantizeArguments& o) {
       "ms ({:.2f} times as fast)",
       old_size, new_size, 100 * new_size / old_size, 1e3 * seconds[0][0], 1e3 * seconds[1][0], kRows, kLength,
       1e3 * seconds[0][1], 1e3 * seconds[1][1], seconds[0][1] / seconds[1][1]));
+  say_if_busy(wait);
   JsonLine line;
   line.begin_object().member("model", o.output).member("megabytes", new_size).member("megabytes_before", old_size);
   line.member("seconds", seconds[1][1]).member("seconds_before", seconds[0][1]);

@@ -1,40 +1,17 @@
 #include "cloze/compress/latency_table.h"
 
-#include <chrono>
-#include <functional>
-#include <limits>
+#include <array>
 #include <memory>
-#include <utility>
 
 #include "cloze/base/rng.h"
+#include "cloze/compress/pass_timer.h"
 #include "cloze/model/bert.h"
 
 namespace cloze {
 namespace {
 
-constexpr int64_t kTableRuns = 7;
-constexpr double kLeastTableSeconds = 4;  ///< of timing, so that small models are run more often
+constexpr PassRuns kTableRuns = {.runs = 7, .least_seconds = 4};
 constexpr int64_t kMostSteps = 24;
-
-double seconds_taken(const std::function<void()>& work) {
-  const auto begin = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-/// The least seconds of each work, all in turns so that a noisy moment hits none alone.
-std::vector<double> least_seconds(const std::vector<std::function<void()>>& works, int64_t runs) {
-  std::vector<double> least(works.size(), std::numeric_limits<double>::infinity());
-  for (const auto& work : works) work();
-  double all = 0;
-  for (int64_t run = 0; run < runs || (all < kLeastTableSeconds && run < 50 * runs); ++run)
-    for (size_t i = 0; i < works.size(); ++i) {
-      const double seconds = seconds_taken(works[i]);
-      least[i] = std::min(least[i], seconds);
-      all += seconds;
-    }
-  return least;
-}
 
 RaggedBatch random_batch(const BertConfig& config, const LatencyOptions& options) {
   Rng rng(1, RandomStream::kTest);
@@ -56,7 +33,7 @@ std::shared_ptr<Bert> random_model(const BertConfig& config, EncoderLayer::Rows 
 }
 
 /// A pass whose last layer makes `rows`.
-std::function<void()> pass_of(BertConfig config, EncoderLayer::Rows rows, const LatencyOptions& options) {
+Pass pass_of(BertConfig config, EncoderLayer::Rows rows, const LatencyOptions& options) {
   constexpr int64_t kWords = 1000;  // nobody reads the others
   config.vocab_size = std::min(config.vocab_size, kWords);
   const auto bert = random_model(config, rows, options.precision);
@@ -87,7 +64,7 @@ LatencyTable measure_latency(const BertConfig& config, const LatencyOptions& opt
   using Rows = EncoderLayer::Rows;
   const Rows last = options.pooled ? Rows::kPicked : Rows::kAll;
   const auto H = static_cast<size_t>(heads), S = static_cast<size_t>(table.steps(neurons)), each = 1 + H + S;
-  std::vector<std::function<void()>> works;
+  std::vector<Pass> works;
   for (const Rows rows : {Rows::kAll, Rows::kPicked}) {
     if (rows == Rows::kPicked && last == Rows::kAll) break;
     const auto add = [&](int64_t own_heads, int64_t own_neurons) {
@@ -98,7 +75,7 @@ LatencyTable measure_latency(const BertConfig& config, const LatencyOptions& opt
     for (int64_t n = 1; n <= heads; ++n) add(n, 0);
     for (int64_t s = 1; s <= table.steps(neurons); ++s) add(0, table.neurons(s, neurons));
   }
-  const std::vector<double> seconds = least_seconds(works, kTableRuns);
+  const std::vector<double> seconds = time_passes(works, kTableRuns, PassClock::kProcessor);
   // More of a layer takes no less time, and noise only adds to it: what took longer than a larger one took as long.
   const auto half = [&](size_t without, size_t begin, size_t count) {
     std::vector<double> of = {0};
@@ -113,12 +90,21 @@ LatencyTable measure_latency(const BertConfig& config, const LatencyOptions& opt
   return table;
 }
 
-std::pair<double, double> measure_side_by_side(const BertConfig& first, const BertConfig& second,
-                                               const LatencyOptions& options, int64_t runs) {
-  const EncoderLayer::Rows rows = options.pooled ? EncoderLayer::Rows::kPicked : EncoderLayer::Rows::kAll;
-  const std::vector<double> seconds =
-      least_seconds({pass_of(first, rows, options), pass_of(second, rows, options)}, runs);
-  return {seconds[0], seconds[1]};
+namespace {
+
+Pass pass_like(const BertConfig& config, const LatencyOptions& options) {
+  return pass_of(config, options.pooled ? EncoderLayer::Rows::kPicked : EncoderLayer::Rows::kAll, options);
+}
+
+}  // namespace
+
+double measure_speedup(const BertConfig& before, const BertConfig& after, const LatencyOptions& options, int64_t runs) {
+  return times_as_fast(pass_like(before, options), pass_like(after, options), {.runs = runs, .least_seconds = 4});
+}
+
+double measure_seconds(const BertConfig& config, const LatencyOptions& options, int64_t runs) {
+  const std::array<Pass, 1> pass = {pass_like(config, options)};
+  return time_passes(pass, {.runs = runs, .least_seconds = 1}, PassClock::kWall).front();
 }
 
 }  // namespace cloze

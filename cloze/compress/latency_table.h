@@ -18,7 +18,8 @@ struct LatencyOptions {
   bool pooled = false;
 };
 
-/// Seconds a pass, the least of several.
+/// Seconds of processor time a pass on one thread, the least of several: a busy machine must not decide which half of a
+/// layer goes. More threads divide both halves about alike.
 struct LatencyTable {
   struct Layer {
     std::vector<double> attention, feed_forward;  ///< with 0, 1, 2, … heads; with 0, 1, 2, … steps of neurons
@@ -33,12 +34,15 @@ struct LatencyTable {
   int64_t neurons(int64_t steps, int64_t all) const { return std::min(steps * step, all); }
 };
 
-/// Times layers of random weights on the team's threads. Takes seconds to a minute. Of layers that were pruned, as many
+/// Times layers of random weights. Takes seconds to a minute. Of layers that were pruned, as many
 /// heads and neurons as the largest has.
 LatencyTable measure_latency(const BertConfig& config, const LatencyOptions& options);
 
-/// Seconds a pass of random tokens through two models of these shapes, in turns, the least of `runs` each.
-std::pair<double, double> measure_side_by_side(const BertConfig& first, const BertConfig& second,
-                                               const LatencyOptions& options, int64_t runs);
+/// How many times as fast as a model of the first shape one of the second is, random weights and tokens, the least of
+/// `runs` passes each: see times_as_fast().
+double measure_speedup(const BertConfig& before, const BertConfig& after, const LatencyOptions& options, int64_t runs);
+
+/// Seconds a pass of the team's threads, by the wall.
+double measure_seconds(const BertConfig& config, const LatencyOptions& options, int64_t runs);
 
 }  // namespace cloze

@@ -1,11 +1,10 @@
 #include "cloze/compress/measure_models.h"
 
 #include <algorithm>
-#include <chrono>
-#include <limits>
 #include <memory>
 
 #include "cloze/base/rng.h"
+#include "cloze/compress/pass_timer.h"
 #include "cloze/model/bert.h"
 #include "cloze/model/checkpoint.h"
 
@@ -64,27 +63,21 @@ bool has_pooler(const Path& model) {
 
 std::vector<std::vector<double>> time_models(std::span<const Path> models, std::span<const Workload> workloads,
                                              int64_t runs) {
-  using Clock = std::chrono::steady_clock;
   std::vector<LoadedModel> loaded;
   for (const Path& model : models) loaded.push_back(load_model(model, workloads));
-  std::vector<std::vector<double>> seconds(
-      models.size(), std::vector<double>(workloads.size(), std::numeric_limits<double>::infinity()));
-  for (const LoadedModel& model : loaded)
-    for (size_t w = 0; w < workloads.size(); ++w) model.pass(w);
-  // Short passes are run more often: they are the rough ones.
-  constexpr double kLeastSeconds = 1;
+  std::vector<std::vector<double>> seconds(models.size());
   for (size_t w = 0; w < workloads.size(); ++w) {
-    double all = 0;
-    for (int64_t run = 0; run < runs || (all < kLeastSeconds && run < 50 * runs); ++run)
-      for (size_t m = 0; m < loaded.size(); ++m) {
-        const Clock::time_point begin = Clock::now();
-        loaded[m].pass(w);
-        const double took = std::chrono::duration<double>(Clock::now() - begin).count();
-        seconds[m][w] = std::min(seconds[m][w], took);
-        all += took;
-      }
+    std::vector<Pass> passes;
+    for (const LoadedModel& model : loaded) passes.push_back([&model, w] { model.pass(w); });
+    const std::vector<double> least = time_passes(passes, {.runs = runs, .least_seconds = 1}, PassClock::kWall);
+    for (size_t m = 0; m < models.size(); ++m) seconds[m].push_back(least[m]);
   }
   return seconds;
+}
+
+double time_beside(const Path& before, const Path& after, const Workload& workload, int64_t runs) {
+  const LoadedModel first = load_model(before, {&workload, 1}), second = load_model(after, {&workload, 1});
+  return times_as_fast([&] { first.pass(0); }, [&] { second.pass(0); }, {.runs = runs, .least_seconds = 1});
 }
 
 ModelSize model_size(const Path& folder) {

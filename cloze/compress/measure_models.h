@@ -21,6 +21,9 @@ struct Workload {
 std::vector<std::vector<double>> time_models(std::span<const Path> models, std::span<const Workload> workloads,
                                              int64_t runs);
 
+/// How many times as fast `after` is as `before`: see times_as_fast(). Errors: those of loading.
+double time_beside(const Path& before, const Path& after, const Workload& workload, int64_t runs);
+
 /// Whether inference reads each row's first token alone, as a pooler does, so that time_models() counts it so.
 bool has_pooler(const Path& model);
 

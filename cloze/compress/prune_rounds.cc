@@ -135,8 +135,7 @@ class Rounds {
   double measure(const BertConfig& whole) const {
     if (goal_.of == PruneGoal::Of::kBytes)
       return static_cast<double>(model_size(whole_).bytes) / static_cast<double>(model_size(model_).bytes);
-    const auto [before, after] = measure_side_by_side(whole, config_of(model_), goal_.latency, kRoundRuns);
-    return before / after;
+    return measure_speedup(whole, config_of(model_), goal_.latency, kRoundRuns);
   }
 
   /// The next model; false, and the one before stays, where it has lost too much.
