@@ -15,6 +15,7 @@
 #include "cloze/model/checkpoint.h"
 #include "cloze/train/same_start.h"
 #include "cloze/train/seeds.h"
+#include "cloze/transfer/ensemble.h"
 
 namespace cloze::cli {
 namespace {
@@ -141,16 +142,16 @@ void run_finetune(const FinetuneArguments& given, const CLI::App& app, Communica
   say_result(result, options.train, options.flags, watcher, "give --dev to keep the best ones");
 }
 
-/// The student of `distill`: by default every second layer of its teacher.
+/// The student of `distill`: by default every second layer of its teacher, of several the first one.
 void choose_student(Source& source) {
   if (source.from_scratch) {
-    if (source.vocab.empty()) source.vocab = source.teacher;
+    if (source.vocab.empty()) source.vocab = single_models(source.teacher).front().string();
     return;
   }
   if (!source.model.empty()) return;
-  source.model = source.teacher;
+  source.model = single_models(source.teacher).front().string();
   if (source.keep_layers == 0)
-    source.keep_layers = std::max<int64_t>(1, load_config(ModelFiles::open(source.teacher)).num_hidden_layers / 2);
+    source.keep_layers = std::max<int64_t>(1, load_config(ModelFiles::open(source.model)).num_hidden_layers / 2);
 }
 
 std::shared_ptr<FinetuneArguments> add_options(CLI::App& app) {

@@ -6,6 +6,7 @@
 #include "cloze/cli/pretrain_teacher.h"
 #include "cloze/cli/scratch_model.h"
 #include "cloze/cli/training_run.h"
+#include "cloze/transfer/ensemble.h"
 #include "cloze/transfer/frozen_classification.h"
 
 namespace cloze::cli {
@@ -35,6 +36,8 @@ TrainingSource resolve(const Source& s, const TableFlags& table, int64_t seed) {
               "--keep-layers takes a count of layers of --model, got {}", s.keep_layers);
   // Before the aggregate: g++ 12 destroys members that it never made when an initialiser throws.
   const ExampleOptions examples = table.resolve();
+  const std::vector<Path> state_teachers =
+      s.hidden_weight > 0 || s.relation_weight > 0 ? single_models(s.teacher) : std::vector<Path>();
   TrainingSource source{.model = s.model,
                         .vocab = s.vocab,
                         .cased = s.cased,
@@ -51,7 +54,7 @@ TrainingSource resolve(const Source& s, const TableFlags& table, int64_t seed) {
                         .teacher_weight = s.teacher_weight,
                         .temperature = s.temperature,
                         .unlabelled = s.unlabelled,
-                        .state_teacher = s.teacher,
+                        .state_teachers = state_teachers,
                         .states = {s.hidden_weight, s.relation_weight}};
   if (s.from_scratch) source.scratch_config = scratch_config({s.size, s.layers, s.hidden, s.heads, 0});
   return source;

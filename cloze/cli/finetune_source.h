@@ -27,9 +27,12 @@ struct Source {
     visitor("layers", layers, "with --from-scratch: encoder layers, instead of the size's");
     visitor("hidden", hidden, "with --from-scratch: hidden width, instead of the size's");
     visitor("heads", heads, "with --from-scratch: attention heads, instead of hidden / 64");
-    visitor("max_length", max_length, "tokens a row; 0: what the model takes");
-    visitor("long", long_texts, "longer rows: truncate (default), head-tail (cut the middle), window (split, average)");
-    visitor("stride", stride, "with --long window: tokens that neighbouring windows share; -1: a quarter of them");
+    visitor("max_length", max_length, "tokens a row; 0: as trained, or what the model takes");
+    visitor("long", long_texts,
+            "longer rows: truncate, head-tail (cut the middle), window (split, average); default: as trained, else "
+            "truncate");
+    visitor("stride", stride,
+            "with --long window: tokens that neighbouring windows share; -1: as trained, or a quarter of them");
     visitor("dropout", dropout, "replaces the model's dropout; -1: keep it");
     visitor("label_smoothing", label_smoothing, "share of the target that is spread over all classes");
     visitor(

@@ -27,7 +27,7 @@ int64_t relation_heads(int64_t student, int64_t teacher) {
 }  // namespace
 
 StateTeacher::StateTeacher(const Path& model, const Tokenizer& student_tokenizer, const BertConfig& student,
-                           const StateOptions& options, uint64_t seed)
+                           const StateOptions& options, uint64_t seed, size_t number)
     : options_(options), teacher_(load_config(ModelFiles::open(model)), Pooler::kWithout) {
   CLOZE_CHECK(same_pieces(Tokenizer::load(model), student_tokenizer), ErrorCode::kUnsupported,
               "the teacher {} has another vocabulary than the student, so that its states are of other tokens: let it "
@@ -41,7 +41,8 @@ StateTeacher::StateTeacher(const Path& model, const Tokenizer& student_tokenizer
   teacher_.freeze();
   const BertConfig& config = teacher_.config();
   if (options.hidden > 0 && config.hidden_size != student.hidden_size) {
-    projection_.emplace("distill.projection", student.hidden_size, config.hidden_size);
+    projection_.emplace(number == 0 ? "distill.projection" : fmt::format("distill.projection.{}", number),
+                        student.hidden_size, config.hidden_size);
     ParameterList own;
     projection_->collect(own);
     for (Parameter* parameter : own)

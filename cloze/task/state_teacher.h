@@ -18,10 +18,14 @@ struct StateOptions {
 
 class StateTeacher {
  public:
-  /// Loads the teacher's encoder. Errors: those of loading; kUnsupported for a teacher of another vocabulary (its
-  /// tokens are not the student's), and for relations where a last layer has no heads.
+  /// Loads the teacher's encoder. `number` is for several of them, whose projections need names of their own. Errors:
+  /// those of loading; kUnsupported for a teacher of another vocabulary (its tokens are not the student's), and for
+  /// relations where a last layer has no heads.
   StateTeacher(const Path& model, const Tokenizer& student_tokenizer, const BertConfig& student,
-               const StateOptions& options, uint64_t seed);
+               const StateOptions& options, uint64_t seed, size_t number = 0);
+
+  /// Tokens that a sequence of loss() may have at most.
+  int64_t most_tokens() const { return teacher_.config().max_position_embeddings; }
 
   /// What is trained beside the student: the projection of its hidden states to the teacher's width, where that
   /// differs. It is not saved with the student.

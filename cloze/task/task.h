@@ -113,8 +113,9 @@ struct TrainingSource {
   double teacher_weight = 0.5, temperature = 2;
   /// Texts without labels, of which the teacher's answers alone are learned; may be empty.
   Path unlabelled = {};
-  /// A model directory whose inner states are learned too; empty: not.
-  Path state_teacher = {};
+  /// Model directories whose inner states are learned too, each with an equal share of the weights in `states`; may be
+  /// empty.
+  std::vector<Path> state_teachers = {};
   StateOptions states = {};
 };
 

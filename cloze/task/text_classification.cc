@@ -1,8 +1,7 @@
-// text-classification: one text or a pair, one label of several (Devlin et al., 2019, figure 4a and 4b).
+// Training of text-classification: one text or a pair, one label of several (Devlin et al., 2019, figure 4a and 4b).
 #include "cloze/task/text_classification.h"
 
 #include <algorithm>
-#include <optional>
 #include <set>
 
 #include "cloze/base/profile.h"
@@ -13,7 +12,6 @@
 namespace cloze {
 namespace {
 
-constexpr const char* kTextClassification = "text-classification";
 constexpr const char* kArchitecture = "BertForSequenceClassification";
 
 /// Heads and the pooler may be new; the encoder must be there.
@@ -49,8 +47,7 @@ class ClassificationTraining : public TrainingTask {
       encode(dev, source.dev, "dev", dev_, dev_labels_);
     }
     if (source.teach) taught_ = source.teach(train.rows, model_->config.labels, source.train.string());
-    if (source.states.any())
-      states_.emplace(source.state_teacher, model_->tokenizer, model_->config, source.states, source.seed);
+    if (source.states.any()) add_state_teachers(source);
     weights_ = class_weights(source.class_weights, model_->config.labels, std::span(train_labels_).first(labelled_));
     if (!weights_.empty()) class_weight_ = Tensor::of(Shape({static_cast<int64_t>(weights_.size())}), weights_);
     for (size_t row = 0; row < train_.text.rows(); ++row) sequence_rows_.resize(train_.text.begin[row + 1], row);
@@ -59,7 +56,7 @@ class ClassificationTraining : public TrainingTask {
 
   ParameterList parameters() override {
     ParameterList list = model_->parameters();
-    if (states_) states_->collect(list);
+    for (StateTeacher& teacher : states_) teacher.collect(list);
     return list;
   }
   /// A window is a row of its own in training, which bounds the memory of a step. The windows of a text share the
@@ -143,16 +140,33 @@ class ClassificationTraining : public TrainingTask {
   }
 
  private:
+  void add_state_teachers(const TrainingSource& source) {
+    const auto count = static_cast<double>(source.state_teachers.size());
+    const StateOptions share = {source.states.hidden / count, source.states.relations / count};
+    size_t longest = 0;
+    for (const TokenSequence& s : train_.text.sequences) longest = std::max(longest, s.ids.size());
+    states_.reserve(source.state_teachers.size());
+    for (const Path& teacher : source.state_teachers) {
+      states_.emplace_back(teacher, model_->tokenizer, model_->config, share, source.seed, states_.size());
+      const int64_t most = states_.back().most_tokens();
+      CLOZE_CHECK(static_cast<int64_t>(longest) <= most, ErrorCode::kUsage,
+                  "the teacher {0} takes {1} tokens, and the longest row has {2}: give --max-length {1}",
+                  teacher.string(), most, longest);
+    }
+  }
   const TokenSequence& sequence(int64_t row) const { return train_.text.sequences[static_cast<size_t>(row)]; }
 
   /// `extra` gets what a teacher of states adds to the loss, where there is one.
   Var forward(std::span<const int64_t> rows, ForwardContext& context, Var& extra) const {
     const RaggedBatch batch = join_sequences(train_.text.sequences, rows);
     Var logits;
-    if (states_) {
+    if (!states_.empty()) {
       std::vector<Var> hidden;
       logits = model_->forward(batch, context, hidden);
-      extra = states_->loss(model_->bert, batch, hidden);
+      for (const StateTeacher& teacher : states_) {
+        const Var part = teacher.loss(model_->bert, batch, hidden);
+        extra = extra.defined() ? add(extra, part) : part;
+      }
     } else {
       logits = model_->forward(batch, context);
     }
@@ -312,7 +326,7 @@ class ClassificationTraining : public TrainingTask {
 
   double label_smoothing_, r_drop_, teacher_weight_, temperature_;
   size_t labelled_ = 0;  ///< of the training texts the first so many have labels
-  std::optional<StateTeacher> states_;
+  std::vector<StateTeacher> states_;
   Tensor taught_;  ///< the teacher's probabilities of the training texts [texts,C]; undefined without one
   std::unique_ptr<TextClassifier> model_;
   RowNumbersPtr numbers_;  ///< may be null
@@ -324,87 +338,10 @@ class ClassificationTraining : public TrainingTask {
   std::vector<std::string> summary_;
 };
 
-class ClassificationPredictor : public Predictor {
- public:
-  ClassificationPredictor(const ModelFiles& files, const LoadOptions& options) {
-    refuse_top_k(options, kTextClassification);
-    BertConfig config = load_config(files);
-    const std::string where = files.path(ModelFiles::kConfig).string();
-    Weights weights{files.dir()};
-    const std::optional<Shape> head = weights.shape_of("classifier.weight");
-    CLOZE_CHECK(head.has_value(), ErrorCode::kNotFound,
-                "{} has no classifier (tensor \"classifier.weight\"): it was not trained for {}. Train one with: cloze "
-                "finetune --task {} --model {} --train FILE --output DIR",
-                files.dir().string(), kTextClassification, kTextClassification, files.dir().string());
-    const int64_t classes = head->rank() == 2 ? (*head)[0] : 0;
-    if (config.labels.empty())
-      for (int64_t i = 0; i < classes; ++i) config.labels.push_back(fmt::format("LABEL_{}", i));
-    CLOZE_CHECK(static_cast<int64_t>(config.labels.size()) == classes, ErrorCode::kFormat,
-                "{}: \"id2label\" names {} labels, but classifier.weight is {}", where, config.labels.size(), *head);
-    const bool numbers = json_bool_or(config.cloze, kNumbersKey, false, where);
-    CLOZE_CHECK(numbers == (options.numbers != nullptr), ErrorCode::kUnsupported,
-                "{} was {} to read numbers beside the text", files.dir().string(), numbers ? "trained" : "not trained");
-    Tokenizer tokenizer = Tokenizer::load(files.dir());
-    check_vocabulary(tokenizer, config, files.dir().string());
-    const RowLimits limits = resolve_limits(options.lengths, tokenizer, config, where);
-    model_ = std::make_unique<TextClassifier>(std::move(config), std::move(tokenizer), limits, options.numbers);
-    report_ = load_parameters(
-        weights, model_->parameters(), 0, 0, [](const std::string&) { return false; }, Compact::kKeep);
-    model_->freeze(options.precision);
-  }
-
-  ClassifiedRows classify(std::span<const TextExample> rows, const std::string& file) override {
-    ClassifierRows encoded = encode_rows(*model_, rows, file);
-    const Tensor probabilities = class_probabilities(*model_, encoded);
-    return {probabilities, std::move(encoded.text)};
-  }
-  const std::vector<std::string>& class_labels() const override { return model_->config.labels; }
-
-  Answers predict(std::span<const TextExample> rows) override {
-    const ClassifiedRows found = classify(rows, "the row");
-    return class_answers(found.probabilities, class_labels(), found.rows);
-  }
-
-  Evaluation evaluate(std::span<const TextExample> rows, const std::string& file) override {
-    const std::vector<int> truth = label_ids(rows, model_->config.labels, file);
-    return evaluate_classifier(*model_, encode_rows(*model_, rows, file), truth);
-  }
-
-  ColumnOptions prediction_columns() const override {
-    ColumnOptions columns;
-    columns.label_need = Need::kIgnored;
-    if (model_->numbers) columns.extra = model_->numbers->columns();
-    return columns;
-  }
-  ColumnOptions evaluation_columns() const override {
-    ColumnOptions columns;
-    if (model_->numbers) columns.extra = model_->numbers->columns();
-    return columns;
-  }
-  void check(const TextExample& row, const std::string& file) const override {
-    if (model_->numbers) model_->numbers->check(row, file);
-  }
-  TextExample sample_row() const override {
-    TextExample row = Predictor::sample_row();
-    if (model_->numbers) row.extra.resize(model_->numbers->columns().size());
-    return row;
-  }
-  const LoadReport& load_report() const override { return report_; }
-  const RowLimits& limits() const override { return model_->limits; }
-
- private:
-  std::unique_ptr<TextClassifier> model_;
-  LoadReport report_;
-};
-
 }  // namespace
 
 std::unique_ptr<TrainingTask> train_text_classification(const TrainingSource& source) {
   return std::make_unique<ClassificationTraining>(source);
-}
-
-std::unique_ptr<Predictor> load_text_classification(const ModelFiles& files, const LoadOptions& options) {
-  return std::make_unique<ClassificationPredictor>(files, options);
 }
 
 }  // namespace cloze

@@ -18,7 +18,24 @@ std::string member_name(size_t i) {
   return fmt::format("member-{}", i + 1);
 }
 
+std::vector<Path> folders_of(const ModelFiles& files, const Json& json, const std::string& where) {
+  CLOZE_CHECK(json_int(json, "format", where) == kFormat, ErrorCode::kUnsupported,
+              "{}: \"format\" {} is not {}, which this program reads", where, json_int(json, "format", where), kFormat);
+  const int64_t count = json_int(json, "members", where);
+  CLOZE_CHECK(count >= 2 && count <= static_cast<int64_t>(kMostMembers), ErrorCode::kFormat,
+              "{}: \"members\" must be 2 to {}, got {}", where, kMostMembers, count);
+  std::vector<Path> folders;
+  for (size_t i = 0; i < static_cast<size_t>(count); ++i) folders.push_back(files.path(member_name(i)));
+  return folders;
+}
+
 }  // namespace
+
+std::vector<Path> single_models(const Path& model) {
+  const ModelFiles files = ModelFiles::open(model);
+  if (!files.has(kEnsembleFile)) return {model};
+  return folders_of(files, files.read_json(kEnsembleFile), files.path(kEnsembleFile).string());
+}
 
 Ensemble::Ensemble(const std::vector<Path>& members, const LoadOptions& options) : folders_(members) {
   CLOZE_CHECK(members.size() >= 2 && members.size() <= kMostMembers, ErrorCode::kUsage,
@@ -49,13 +66,8 @@ Ensemble::Ensemble(const std::vector<Path>& members, const LoadOptions& options)
 std::unique_ptr<Ensemble> Ensemble::load(const ModelFiles& files, const LoadOptions& options) {
   const Json json = files.read_json(kEnsembleFile);
   const std::string where = files.path(kEnsembleFile).string();
-  CLOZE_CHECK(json_int(json, "format", where) == kFormat, ErrorCode::kUnsupported,
-              "{}: \"format\" {} is not {}, which this program reads", where, json_int(json, "format", where), kFormat);
-  const int64_t count = json_int(json, "members", where);
-  CLOZE_CHECK(count >= 2 && count <= static_cast<int64_t>(kMostMembers), ErrorCode::kFormat,
-              "{}: \"members\" must be 2 to {}, got {}", where, kMostMembers, count);
-  std::vector<Path> folders;
-  for (size_t i = 0; i < static_cast<size_t>(count); ++i) folders.push_back(files.path(member_name(i)));
+  const std::vector<Path> folders = folders_of(files, json, where);
+  const auto count = std::ssize(folders);
   auto ensemble = std::make_unique<Ensemble>(folders, options);
   const std::string method = json_string(json, "method", where);
   CLOZE_CHECK(method == "average" || method == "stacking", ErrorCode::kFormat,

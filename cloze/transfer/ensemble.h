@@ -16,6 +16,9 @@ namespace cloze {
 
 inline constexpr const char* kEnsembleFile = "ensemble.json";
 
+/// The folders of an ensemble's members; of any other model its own. Errors: kFormat for a broken ensemble.json.
+std::vector<Path> single_models(const Path& model);
+
 class Ensemble : public Predictor {
  public:
   /// Loads the members, which must be single models that know the same labels, in any order; the first one's counts.

@@ -52,6 +52,37 @@ TEST(DistillCommand, AStudentOfItsOwnShapeLearnsFromTextsWithoutLabels) {
                  0, {"hidden 32"});
 }
 
+TEST(DistillCommand, EachMemberOfAnEnsembleShowsItsStates) {
+  const HostilePlace place;
+  const std::string learn = " --train ${D}t.tsv --learning-rate 3e-3 --threads 1 --dropout 0 --epochs 10 ";
+  const auto student = [&](const std::string& teacher, const std::string& name, const std::string& shape) {
+    return "$CLOZE distill --teacher ${D}" + teacher + learn + shape + " --output ${D}" + name;
+  };
+  expect_outcome(place,
+                 place.run(kMakeTeacher +
+                           "$CLOZE ensemble --models ${D}teacher ${D}teacher --output ${D}twins && "
+                           "$CLOZE finetune --task text-classification --from-scratch --vocab $M/vocab.txt --layers 2 "
+                           "--hidden 24 --heads 2 --train ${D}t.tsv --epochs 60 --learning-rate 3e-3 --threads 1 "
+                           "--output ${D}other && $CLOZE ensemble --models ${D}teacher ${D}other --output ${D}two"),
+                 0, {});
+  // Twice the same teacher is that teacher.
+  expect_outcome(
+      place,
+      place.run(student("teacher", "a", "--hidden-weight 1") + " && " + student("twins", "b", "--hidden-weight 1")), 0,
+      {});
+  EXPECT_EQ(read_file(place / "a" / "model.safetensors"), read_file(place / "b" / "model.safetensors"));
+  // Of two widths each has a projection of its own; another second teacher makes another student.
+  const std::string states = "--hidden-weight 1 --relation-weight 1 ",
+                    narrow = states + "--from-scratch --layers 2 --hidden 16 --heads 2";
+  expect_outcome(place,
+                 place.run(student("two", "c", states) + " && " + student("twins", "d", narrow) + " && " +
+                           student("two", "e", narrow)),
+                 0, {});
+  EXPECT_NE(read_file(place / "a" / "model.safetensors"), read_file(place / "c" / "model.safetensors"));
+  EXPECT_NE(read_file(place / "d" / "model.safetensors"), read_file(place / "e" / "model.safetensors"));
+  EXPECT_EQ(read_file(place / "e" / "model.safetensors").find("distill"), std::string::npos);
+}
+
 TEST(DistillCommand, TheTeachersAnswersAreWhatUnlabelledTextsTeach) {
   const HostilePlace place;
   // Labels say the opposite of the teacher, and weigh nothing.
@@ -76,6 +107,13 @@ TEST(DistillCommand, MistakesAreTold) {
   refused(kDistill + "--keep-layers 9", 1, "9 of the 4 layers of %teacher cannot be kept");
   refused(kDistill + "--hidden-weight -1", 2, "--hidden-weight and --relation-weight must be in [0");
   refused(kDistill + "--unlabelled ${D}none", 1, "%none");
+  // $M takes 32 tokens a row, the student 512.
+  place.run(
+      "printf 'label\\ttext\\nneg\\tbad\\npos\\t' > ${D}l.tsv; for i in 1 2 3 4 5; do printf 'good x y z x y z x y ' "
+      ">> ${D}l.tsv; done; echo >> ${D}l.tsv");
+  refused(
+      "$CLOZE distill --teacher $M --train ${D}l.tsv --from-scratch --layers 1 --hidden 8 --heads 1 --hidden-weight 1",
+      2, "takes 32 tokens, and the longest row has 47: give --max-length 32");
   refused("$CLOZE finetune --task text-classification --model $M --train ${D}t.tsv --unlabelled ${D}u.txt", 2,
           "learn from a teacher: give --teacher");
   refused(kDistill + "--model $M --relation-weight 1 --keep-layers 1 --vocab x", 2, "--vocab, --cased");
