@@ -1,8 +1,11 @@
 #include "cloze/base/child_process.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -10,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <string_view>
 #include <thread>
 
 #include "cloze/base/error.h"
@@ -37,6 +41,24 @@ class Streams {
   posix_spawn_file_actions_t actions_;
 };
 
+constexpr const char* kParent = "CLOZE_PARENT";  // a process id: who started this one
+
+/// This process's environment, and who is the parent.
+std::vector<std::string> child_environment() {
+  std::vector<std::string> all;
+  for (char** entry = environ; *entry != nullptr; ++entry)
+    if (!std::string_view(*entry).starts_with(std::string(kParent) + "=")) all.emplace_back(*entry);
+  all.push_back(fmt::format("{}={}", kParent, ::getpid()));
+  return all;
+}
+
+std::vector<char*> pointers(const std::vector<std::string>& texts) {
+  std::vector<char*> all;
+  for (const std::string& text : texts) all.push_back(const_cast<char*>(text.c_str()));
+  all.push_back(nullptr);
+  return all;
+}
+
 constexpr std::chrono::milliseconds kFirstWait{1}, kLongestWait{16};
 
 /// VmHWM of a process, in bytes; 0 where it is none. What wait4() counts begins with the parent's memory, which the
@@ -50,23 +72,33 @@ int64_t peak_of(const Path& status) {
 
 }  // namespace
 
-ChildResult run_child(const std::vector<std::string>& arguments, const Path& log) {
+void end_with_parent() {
+  const char* parent = std::getenv(kParent);
+  if (parent == nullptr) return;
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  // It may have died before; then another process has taken over.
+  if (std::to_string(::getppid()) != parent) ::raise(SIGTERM);
+  ::unsetenv(kParent);
+}
+
+ChildResult run_child(const std::vector<std::string>& arguments, const Path& log, const std::function<bool()>& stop) {
   write_file(log, "");  // says what is wrong with the place
   const Streams streams(log);
-  std::vector<char*> argv;
-  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
+  const std::vector<std::string> environment = child_environment();
+  const std::vector<char*> argv = pointers(arguments), variables = pointers(environment);
   const auto begin = std::chrono::steady_clock::now();
   pid_t child = 0;
-  const int error = ::posix_spawn(&child, argv[0], streams.get(), nullptr, argv.data(), environ);
+  const int error = ::posix_spawn(&child, argv[0], streams.get(), nullptr, argv.data(), variables.data());
   CLOZE_CHECK(error == 0, ErrorCode::kIo, "cannot run {}: {}", arguments[0], std::strerror(error));
   const Path own_status = "/proc/" + std::to_string(child) + "/status";
   int status = 0;
   int64_t peak = 0;
+  bool told = false;
   for (auto wait = kFirstWait;; wait = std::min(wait * 2, kLongestWait)) {
     peak = std::max(peak, peak_of(own_status));
     const pid_t ended = ::waitpid(child, &status, WNOHANG);
     if (ended == child || (ended < 0 && errno != EINTR)) break;
+    if (!told && stop && stop()) told = ::kill(child, SIGTERM) == 0;
     std::this_thread::sleep_for(wait);
   }
   ChildResult result;

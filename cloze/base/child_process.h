@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,13 @@ struct ChildResult {
 
 /// Runs `arguments` (the first is the program's path) with standard input from /dev/null and both outputs into `log`,
 /// which is replaced. Errors: kIo where the log or the program cannot be opened.
-ChildResult run_child(const std::vector<std::string>& arguments, const Path& log);
+/// It is told by SIGTERM to stop as soon as `stop` says so, once; and a Cloze program where this process is killed
+/// (end_with_parent).
+ChildResult run_child(const std::vector<std::string>& arguments, const Path& log,
+                      const std::function<bool()>& stop = {});
+
+/// For a program's start: where run_child() started it, it ends as by SIGTERM when its parent dies, however that ends.
+void end_with_parent();
 
 /// The last line of a log that says something, without "cloze: ": a failed command's complaint. Errors: kIo.
 std::string last_words(const Path& log);

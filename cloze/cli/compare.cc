@@ -9,6 +9,7 @@
 #include "cloze/cli/output.h"
 #include "cloze/compress/judge.h"
 #include "cloze/compress/measure_models.h"
+#include "cloze/io/model_dir.h"
 #include "cloze/metrics/interval.h"
 
 namespace cloze::cli {
@@ -38,7 +39,7 @@ MeasuredStart measure_start(const CompareArguments& o, const std::string& model,
     const ChildResult child = run_child(arguments, log);
     const std::string said = read_file(log);
     CLOZE_CHECK(child.exit_code != 130, ErrorCode::kInterrupted, "interrupted while {} was started", model);
-    CLOZE_CHECK(child.exit_code == 0, ErrorCode::kValue, "{} does not start: {}", model, said);
+    CLOZE_CHECK(child.exit_code == 0, ErrorCode::kValue, "{} does not start: {}", model, last_words(log));
     const size_t line = said.find("{\"engine\"");  // words on stderr stand in the same log
     CLOZE_CHECK(line != std::string::npos, ErrorCode::kInternal, "no measure of {}: {}", model, said);
     const Json measured = parse_json(said.substr(line, said.find('\n', line) - line), log.string());
@@ -113,6 +114,8 @@ std::string json_line(const Row& row, const Row& first, bool judged) {
 void run_compare(const CompareArguments& o) {
   CLOZE_CHECK(o.runs >= 1 && o.runs <= 1000, ErrorCode::kUsage, "--runs must be 1 to 1000, got {}", o.runs);
   o.threads.apply();
+  for (const std::string& model : o.models)
+    ModelFiles::open(model);  // a mistake in a name must not wait for the others
   const ProcessorWait wait;
   const TemporaryFolder scratch;
   std::vector<Row> rows;

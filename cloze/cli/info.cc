@@ -87,6 +87,7 @@ std::string draw_layers(const BertConfig& config) {
 }
 
 void run_info(const InfoArguments& options) {
+  CLOZE_CHECK(!options.model.empty(), ErrorCode::kUsage, "give a model directory: cloze info DIR");
   const Json facts = describe_model(options.model);
   if (options.json) return write_out(facts.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"), flush_out();
   std::string text;
@@ -106,7 +107,7 @@ void run_info(const InfoArguments& options) {
 
 std::function<void()> setup_info(CLI::App& app) {
   auto options = std::make_shared<InfoArguments>();
-  app.add_option("--model,model", options->model, "model directory")->required();
+  app.add_option("--model,model", options->model, "model directory, by itself or as --model");
   app.add_flag("--json", options->json, "one JSON object instead of lines");
   return [options] { run_info(*options); };
 }

@@ -11,6 +11,7 @@
 #include <map>
 #include <new>
 
+#include "cloze/base/child_process.h"
 #include "cloze/base/error.h"
 #include "cloze/base/suggest.h"
 #include "cloze/cli/command.h"
@@ -42,7 +43,10 @@ std::string unknown_word(const CLI::App& app, int argc, char** argv) {
     for (const CLI::App* sub : command->get_subcommands([](const CLI::App*) { return true; }))
       names.push_back(sub->get_name());
     if (names.empty()) break;
-    if (at >= argc || argv[at][0] == '-') return "";
+    if (at >= argc)
+      return fmt::format("{}\nThere are: {}\nSee: {} --help", at == 1 ? "no command given" : path + " needs a command",
+                         fmt::join(names, ", "), path);
+    if (argv[at][0] == '-') return "";
     if (std::string complaint = unknown_name(path, argv[at], names); !complaint.empty()) return complaint;
     command = command->get_subcommand(argv[at]);
     path += std::string(" ") + argv[at];
@@ -57,6 +61,17 @@ std::string unknown_word(const CLI::App& app, int argc, char** argv) {
       return fmt::format("unknown option {}{}\nSee: {} --help", word, cloze::did_you_mean(word, options), path);
   }
   return "";
+}
+
+/// What CLI11 says, with a number that is none in the words of the other complaints.
+std::string complaint_of(const CLI::ParseError& error) {
+  const std::string said = error.what(), prefix = "Could not convert: ", between = " = ";
+  const size_t at = said.find(between);
+  if (dynamic_cast<const CLI::ConversionError*>(&error) == nullptr || !said.starts_with(prefix) ||
+      at == std::string::npos)
+    return said;
+  return fmt::format("{} takes a number, got \"{}\"", said.substr(prefix.size(), at - prefix.size()),
+                     said.substr(at + between.size()));
 }
 
 int run(int argc, char** argv) {
@@ -83,7 +98,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     const auto chosen = app.get_subcommands();
     const std::string help = chosen.empty() ? "cloze --help" : "cloze " + chosen[0]->get_name() + " --help";
-    cloze::cli::say(fmt::format("cloze: {}\nSee: {}", error.what(), help));
+    cloze::cli::say(fmt::format("cloze: {}\nSee: {}", complaint_of(error), help));
     return 2;
   }
   work[app.get_subcommands()[0]]();
@@ -113,6 +128,7 @@ void occupy_closed_streams() {
 int main(int argc, char** argv) {
   // A file that may not grow further is then an error of write(2) like a full disk, and half-written files are removed.
   std::signal(SIGXFSZ, SIG_IGN);
+  cloze::end_with_parent();
   occupy_closed_streams();
   try {
     return run(argc, argv);

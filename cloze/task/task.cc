@@ -24,8 +24,7 @@ const TaskEntry& find_task(const std::string& name) {
     if (name == task.name) return task;
     names.emplace_back(task.name);
   }
-  fail(ErrorCode::kUsage, "unknown task \"{}\"{}; there are {}", name, did_you_mean(name, names),
-       fmt::join(names, ", "));
+  fail(ErrorCode::kUsage, "unknown task \"{}\"{}; known: {}", name, did_you_mean(name, names), fmt::join(names, ", "));
 }
 
 const TaskEntry& find_training_task(const std::string& name) {
@@ -37,8 +36,7 @@ const TaskEntry& find_training_task(const std::string& name) {
                 "the task \"{}\" is not trained on labelled rows, but on raw text: cloze pretrain --corpus FILE", name);
     return task;
   }
-  fail(ErrorCode::kUsage, "unknown task \"{}\"{}; there are {}", name, did_you_mean(name, names),
-       fmt::join(names, ", "));
+  fail(ErrorCode::kUsage, "unknown task \"{}\"{}; known: {}", name, did_you_mean(name, names), fmt::join(names, ", "));
 }
 
 ClassifiedRows Predictor::classify(std::span<const TextExample>, const std::string&) {
@@ -72,8 +70,11 @@ const TaskEntry& task_of(const ModelFiles& files, const std::string& name) {
   for (const TaskEntry& task : tasks())
     if (task.shared_architecture != nullptr && config.architecture == task.shared_architecture)
       shared.push_back(fmt::format("--task {}", task.name));
-  CLOZE_CHECK(shared.empty(), ErrorCode::kUsage, "{}: a {} has heads for several tasks; say which one: {}", where,
-              config.architecture, fmt::join(shared, " or "));
+  CLOZE_CHECK(
+      shared.empty(), ErrorCode::kUsage,
+      "{}: a {} has heads for several tasks; say which one: {}; for another task fine-tune it first: cloze finetune "
+      "--task text-classification",
+      where, config.architecture, fmt::join(shared, " or "));
   fail(ErrorCode::kUsage,
        "{} does not say which task the model was trained for (architecture \"{}\"); name it with --task", where,
        config.architecture);

@@ -52,10 +52,12 @@ struct TrainOptions {
     visitor("optimizer_state", optimizer_state, "how AdamW's moments are kept: f32, or bf16 in half of the memory");
     visitor("gradient_checkpointing", gradient_checkpointing,
             "less memory, more time: keep each layer's input alone and make the rest again for its gradients");
-    visitor("batching", batching, "how rows make batches: shuffled, or by-length (rows of like length together)");
-    visitor("seed", seed, "of initial weights, row order and dropout");
+    visitor("batching", batching,
+            "how rows make batches: shuffled, or in finetune by-length (rows of like length together)");
+    visitor("seed", seed, "of initial weights, row order, masks and dropout");
     visitor("eval_steps", eval_steps, "evaluate every so many steps; 0: after each epoch");
-    visitor("save_best", save_best, "metric that chooses the kept weights; empty: the task's own");
+    visitor("save_best", save_best,
+            "metric that chooses the kept weights; default: the task's own (of pretrain: loss)");
     visitor("patience", patience, "stop after so many evaluations in a row without a better one; 0: never");
     visitor("min_delta", min_delta, "with --patience: what a better evaluation must gain at least");
     visitor("precision", precision, "of the encoder's products: fp32, or bf16 (faster with AVX512_BF16)");

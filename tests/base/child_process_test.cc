@@ -2,6 +2,10 @@
 #include "cloze/base/child_process.h"
 
 #include <gmock/gmock.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdlib>
 
 #include "cloze/base/error.h"
 #include "tests/base/temporary.h"
@@ -40,6 +44,21 @@ TEST_F(ChildProcess, WhatCannotBeRunIsAnError) {
   EXPECT_THROW(run_child({"/no/such/program"}, log), Error);
   EXPECT_THROW(run_child({"/bin/echo"}, "/no/such/folder/log"), Error);
   EXPECT_THAT(own_program().filename().string(), ::testing::StartsWith("test_base"));
+}
+
+TEST_F(ChildProcess, AStopIsPassedOnOnce) {
+  int asked = 0;
+  const ChildResult child = run_child({"/bin/sleep", "60"}, log, [&] { return ++asked > 2; });
+  EXPECT_EQ(child.exit_code, 128 + SIGTERM);
+  EXPECT_LT(child.seconds, 30);
+  EXPECT_GE(asked, 3);
+}
+
+TEST_F(ChildProcess, TheChildKnowsItsParentAndKeepsTheEnvironment) {
+  ::setenv("CLOZE_TEST_WORD", "kept", 1);
+  run_child({"/bin/sh", "-c", "echo $CLOZE_PARENT $CLOZE_TEST_WORD"}, log);
+  ::unsetenv("CLOZE_TEST_WORD");
+  EXPECT_EQ(read_file(log), fmt::format("{} kept\n", ::getpid()));
 }
 
 }  // namespace
