@@ -14,6 +14,8 @@ class AtomicFolder {
   AtomicFolder(const AtomicFolder&) = delete;
   AtomicFolder& operator=(const AtomicFolder&) = delete;
 
+  /// What it becomes: PATH without a slash at its end.
+  const Path& target() const { return path_; }
   /// Where to write.
   const Path& path() const { return temporary_; }
   void commit();

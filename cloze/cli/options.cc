@@ -89,6 +89,14 @@ std::vector<std::string> TableFlags::arguments() const {
   return all;
 }
 
+std::optional<DType> parse_float_type(const std::string& name, const char* option) {
+  if (name.empty()) return std::nullopt;
+  for (const auto& [known, type] : {std::pair{"f32", DType::kF32}, {"f16", DType::kF16}, {"bf16", DType::kBF16}})
+    if (name == known) return type;
+  fail(ErrorCode::kUsage, "unknown {} \"{}\"; known are {}f32, f16, bf16", option, name,
+       std::string_view(option) == "--weights" ? "int8, " : "");
+}
+
 void require_columns(const ColumnOptions& needs, ExampleOptions& options) {
   CLOZE_CHECK(needs.label_need != Need::kIgnored || options.columns.label.empty(), ErrorCode::kUsage,
               "--label {}: this task reads no labels", options.columns.label);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 
 #include "cloze/base/error.h"
@@ -65,6 +66,9 @@ struct TableFlags {
   /// The same flags for another run of this program.
   std::vector<std::string> arguments() const;
 };
+
+/// How floats are stored; empty: as they are. Errors: kUsage for another type, with the name of the option.
+std::optional<DType> parse_float_type(const std::string& name, const char* option);
 
 /// Asks for the columns that a task needs. Errors: kUsage for a label that it would not read.
 void require_columns(const ColumnOptions& needs, ExampleOptions& options);

@@ -10,6 +10,7 @@
 #include "cloze/compress/judge.h"
 #include "cloze/compress/measure_models.h"
 #include "cloze/compress/prune_rounds.h"
+#include "cloze/compress/quantize.h"
 #include "cloze/compress/sparsify.h"
 #include "cloze/compress/write_model.h"
 #include "cloze/model/checkpoint.h"
@@ -105,6 +106,21 @@ bool within(const PruneArguments& o, const Path& model, double whole) {
   return fits;
 }
 
+/// Trains the model of folder `from` again, into `to`, stored as the whole one is: what is judged, and measured against
+/// a size, is what comes out in the end.
+void train_in_form(const PruneArguments& o, const Path& from, const Path& to, const std::string& round,
+                   Zeros zeros = Zeros::kFree) {
+  QuantizeOptions form = stored_form(o.model);
+  if (zeros == Zeros::kKept) form.int8.clear();  // zeros are stored and multiplied as floats
+  if (form.int8.empty() && form.floats.value_or(DType::kF32) == DType::kF32)
+    return train_again(o, from, to, round, zeros);
+  Path floats = to;
+  floats += "-floats";
+  train_again(o, from, floats, round, zeros);
+  write_quantized(floats, to, form);
+  std::filesystem::remove_all(floats);
+}
+
 /// The same model with zeros, in rounds where it is trained again between them.
 Path sparsify(const PruneArguments& o, const BertConfig& config, const Path& folder) {
   const bool moves = o.importance == "movement";
@@ -123,7 +139,7 @@ Path sparsify(const PruneArguments& o, const BertConfig& config, const Path& fol
                  o.zero_blocks ? ZeroPattern::kBlocks : ZeroPattern::kSingle);
     if (o.recover_epochs > 0) {
       const Path trained = folder / fmt::format("trained-{}", round);
-      train_again(o, next, trained, fmt::format(", {:.0f} % zeros", 100 * share), Zeros::kKept);
+      train_in_form(o, next, trained, fmt::format(", {:.0f} % zeros", 100 * share), Zeros::kKept);
       next = trained;
     }
     if (o.max_drop >= 0 && !within(o, next, whole)) break;
@@ -153,13 +169,13 @@ Path prune(const PruneArguments& o, const BertConfig& config, const Path& folder
   if (gradual)
     work.recover = [&](const Path& model, int64_t round) {
       Path trained = folder / fmt::format("trained-{}", round);
-      train_again(o, model, trained, fmt::format(", round {}", round));
+      train_in_form(o, model, trained, fmt::format(", round {}", round));
       return trained;
     };
   if (o.max_drop >= 0) work.within = [&](const Path& model) { return within(o, model, whole); };
   const Path pruned = prune_in_rounds(o.model, goal, work);
   if (o.recover_epochs == 0 || gradual) return pruned;
-  train_again(o, pruned, folder / "trained", "");
+  train_in_form(o, pruned, folder / "trained", "");
   return folder / "trained";
 }
 

@@ -16,6 +16,7 @@
 #include "cloze/model/bert.h"
 #include "cloze/model/checkpoint.h"
 #include "cloze/task/class_labels.h"
+#include "cloze/train/same_start.h"
 #include "cloze/transfer/frozen_classification.h"
 
 namespace cloze::cli {
@@ -76,6 +77,12 @@ Movement from_tuning(const PruneFlags& o, const Path& folder, const BertConfig& 
   Movement movement = movement_of(*reading.task, config, reading.rows, options);
   progress.clear();
   return movement;
+}
+
+uint64_t bytes_of(const Path& file) {
+  std::error_code unknown;
+  const auto bytes = std::filesystem::file_size(file, unknown);
+  return unknown ? 0 : bytes;
 }
 
 Importance by_magnitude(const Path& folder, const BertConfig& config) {
@@ -158,12 +165,41 @@ WeightScores weigh_weights(const PruneFlags& o, const Path& model, const BertCon
 void check_data(const PruneFlags& o, const BertConfig& config) {
   CLOZE_CHECK(!json_bool_or(config.cloze, kNumbersKey, false, "config.json"), ErrorCode::kUnsupported,
               "{} reads joined features, which --data does not bring to it: prune by --importance magnitude", o.model);
+  CLOZE_CHECK(!config.labels.empty(), ErrorCode::kUsage,
+              "{0} has no labels: it is no trained classifier. Fine-tune it first: cloze finetune --task "
+              "text-classification --model {0} --train FILE --output DIR",
+              o.model);
   ExampleOptions labelled = o.table.resolve();
   labelled.columns.label_need = Need::kRequired;
   const std::vector<std::string> found = collect_labels(read_all(o.data, labelled).rows, o.data);
   CLOZE_CHECK(std::set(found.begin(), found.end()) == std::set(config.labels.begin(), config.labels.end()),
               ErrorCode::kValue, "{}: --data must have rows of each of the model's labels ({}) and no others, found {}",
               o.data, shorten_list(config.labels), shorten_list(found));
+}
+
+Json record_of(const PruneFlags& o) {
+  TrainingSource source;
+  source.model = o.model;
+  source.train = o.data;
+  source.dev = o.dev;
+  source.examples = o.table.resolve();
+  const auto task = find_training_task(task_of(ModelFiles::open(o.model), "").name).train(source);
+  Json vocabulary = Json::array();
+  for (const std::string& text : o.vocabulary) vocabulary.push_back(fmt::format("{}, {} bytes", text, bytes_of(text)));
+  return {{"inputs", task->fingerprint()},
+          {"weights", fmt::format("{:016x}", checksum(task->parameters()))},
+          {"importance", o.importance},
+          {"rows", o.rows},
+          {"rounds", o.rounds},
+          {"recover", o.recover_epochs},
+          {"recover_rate", o.recover_rate},
+          {"max_length", o.max_length},
+          {"vocabulary", vocabulary},
+          {"min_count", o.min_count},
+          {"multiple", o.latency.multiple},
+          {"batch", o.latency.batch},
+          {"length", o.latency.length},
+          {"seed", o.seed}};
 }
 
 void train_again(const PruneFlags& o, const Path& from, const Path& to, const std::string& round, Zeros zeros) {
@@ -180,6 +216,7 @@ void train_again(const PruneFlags& o, const Path& from, const Path& to, const st
   options.seed = o.seed;
   options.threads = o.threads.threads;
   options.keep_zeros = zeros == Zeros::kKept;
+  options.stop = interrupted;
   const TemporaryFolder scratch;
   recover(from, to, options, scratch.path() / "log");
 }

@@ -43,6 +43,9 @@ WeightScores weigh_weights(const PruneFlags& flags, const Path& model, const Ber
 /// Errors: kValue for rows whose labels are not the model's; kUnsupported for a model that reads joined features.
 void check_data(const PruneFlags& flags, const BertConfig& config);
 
+/// What models pruned with these flags depend on: rows and weights by what they hold. Reads them.
+Json record_of(const PruneFlags& flags);
+
 /// Trains the model of folder `from` again, into `to`, with flags.model as its teacher. Zeros stay, if they are to.
 enum class Zeros : uint8_t { kFree, kKept };
 void train_again(const PruneFlags& flags, const Path& from, const Path& to, const std::string& round,

@@ -28,18 +28,9 @@ struct QuantizeArguments {
   ThreadsOption threads;
 };
 
-/// Empty: as it is stored.
-std::optional<DType> parse_float(const std::string& name, const char* option) {
-  if (name.empty()) return std::nullopt;
-  for (const auto& [known, type] : {std::pair{"f32", DType::kF32}, {"f16", DType::kF16}, {"bf16", DType::kBF16}})
-    if (name == known) return type;
-  fail(ErrorCode::kUsage, "unknown {} \"{}\"; known are {}f32, f16, bf16", option, name,
-       std::string_view(option) == "--weights" ? "int8, " : "");
-}
-
 /// Of what is not in 8 bits.
 std::optional<DType> float_type(const QuantizeArguments& o) {
-  return o.weights == "int8" ? parse_float(o.rest, "--rest") : parse_float(o.weights, "--weights");
+  return o.weights == "int8" ? parse_float_type(o.rest, "--rest") : parse_float_type(o.weights, "--weights");
 }
 
 void check_quantize(const QuantizeArguments& o) {

@@ -127,10 +127,11 @@ Structure keep_for_speed(const Importance& importance, const BertConfig& config,
     kept_steps[i] = table.steps(std::ssize(neurons[i]));
   }
   const double most = most_speedup(config, table);
-  CLOZE_CHECK(most >= speedup, ErrorCode::kValue,
-              "--target-speedup {}: without any head and neuron the encoder would be {:.2f} times as fast, which is "
-              "the most that is possible",
-              speedup, most);
+  if (most < speedup)
+    throw OutOfReach(
+        fmt::format("--target-speedup {}: without any head and neuron the encoder would be {:.2f} times as fast, which "
+                    "is the most that is possible",
+                    speedup, most));
   double seconds = seconds_of(config, table);
   const double wanted = seconds / speedup;
   const auto lost = [](const std::vector<int64_t>& order, const std::vector<double>& scores, int64_t from, int64_t to) {

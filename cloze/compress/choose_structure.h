@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cloze/base/error.h"
 #include "cloze/compress/importance.h"
 #include "cloze/compress/latency_table.h"
 #include "cloze/compress/structure.h"
@@ -24,12 +25,18 @@ KeepShares parse_keep(const std::string& text);
 Structure keep_shares(const Importance& importance, const BertConfig& config, const KeepShares& shares,
                       int64_t multiple);
 
+/// A goal beyond what taking out everything would reach.
+class OutOfReach : public Error {
+ public:
+  explicit OutOfReach(std::string message) : Error(ErrorCode::kValue, std::move(message)) {}
+};
+
 /// How many times as fast the table says that the model would be without any head and neuron.
 double most_speedup(const BertConfig& config, const LatencyTable& table);
 
 /// Takes out, one after another, the head or the next neurons of a step of the table that cost least importance for the
 /// time that they save, until the table says that the whole is `speedup` times as fast (after ZipLM: Kurtic et al.,
-/// 2023). Errors: kValue, with the most that is possible, where that is less.
+/// 2023). Errors: OutOfReach, with the most that is possible.
 Structure keep_for_speed(const Importance& importance, const BertConfig& config, const LatencyTable& table,
                          double speedup);
 

@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "cloze/base/error.h"
-#include "cloze/compress/sparsify.h"
+#include "cloze/compress/keep_compact.h"
 #include "cloze/compress/structure.h"
 #include "cloze/compress/tensor_parts.h"
 #include "cloze/compress/write_model.h"
@@ -108,6 +108,8 @@ void write_narrow(const Path& from, const Path& to, const std::vector<int64_t>& 
   Weights weights(from);
   std::vector<NamedTensor> tensors;
   for (const std::string& name : canonical_names(weights)) {
+    if (const auto of = layer_name(name); of && of->layer >= config.num_hidden_layers)
+      continue;  // no part of the model
     const std::optional<Axes> axes = axes_of(name);
     CLOZE_CHECK(axes.has_value(), ErrorCode::kUnsupported,
                 "{}: it is not known what of tensor {} is the hidden width, which can therefore not be pruned",
@@ -117,7 +119,9 @@ void write_narrow(const Path& from, const Path& to, const std::vector<int64_t>& 
   copy_model_rest(weights, from, to);
   const ModelFiles files = ModelFiles::create(to);
   Json json = narrow_config(config, std::ssize(kept)).to_json();
-  CompactNote{.sparse = stores_sparse(weights) && store_sparse(tensors)}.write(json);
+  std::vector<int64_t> layers(static_cast<size_t>(config.num_hidden_layers));
+  std::iota(layers.begin(), layers.end(), 0);
+  keep_compact(tensors, weights, layers).write(json);
   files.write_json(ModelFiles::kConfig, json);
   write_safetensors(files.path(ModelFiles::kWeights), tensors);
 }

@@ -108,11 +108,13 @@ class Rounds {
       table_ = size_table(whole_, whole, goal_.latency.multiple);
     }
     const double most = most_speedup(whole, table_);
-    CLOZE_CHECK(most >= goal_.factor, ErrorCode::kValue,
-                "{:.3g} times as {} cannot be: without any head and neuron the {} would be {:.2f} times as {}, which "
-                "is the most that is possible{}",
-                goal_.factor, adjective(), goal_.of == PruneGoal::Of::kBytes ? "model" : "encoder", most, adjective(),
-                goal_.of == PruneGoal::Of::kBytes ? " without --vocabulary, which takes embeddings" : "");
+    if (most >= goal_.factor) return;
+    throw OutOfReach(fmt::format(
+        "{:.3g} times as {} cannot be: without any head and neuron the {} would be {:.2f} times as {}, which is the "
+        "most "
+        "that is possible{}",
+        goal_.factor, adjective(), goal_.of == PruneGoal::Of::kBytes ? "model" : "encoder", most, adjective(),
+        goal_.of == PruneGoal::Of::kBytes ? " without --vocabulary, which takes embeddings" : ""));
   }
 
   Structure by_shares(const Importance& importance, const BertConfig& now, double part, double all_heads,

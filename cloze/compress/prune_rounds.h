@@ -31,7 +31,7 @@ struct PruneWork {
 };
 
 /// Goes from the model of folder `model` towards the goal; gives the folder of what came of it, which may be `model`
-/// itself. Errors: kValue for a goal that cannot be met, with the best that can; those of the work.
+/// itself. Errors: OutOfReach for a goal that cannot be met, with the best that can; those of the work.
 Path prune_in_rounds(const Path& model, const PruneGoal& goal, const PruneWork& work);
 
 }  // namespace cloze

@@ -1,6 +1,7 @@
 #include "cloze/compress/quantize.h"
 
 #include <algorithm>
+#include <set>
 
 #include "cloze/backend/int8.h"
 #include "cloze/base/suggest.h"
@@ -43,6 +44,19 @@ void check_parts(const std::vector<std::string>& names, const std::vector<std::s
     CLOZE_CHECK(std::ranges::find(known, name) != known.end(), ErrorCode::kUsage,
                 "no part \"{}\"{}; there are embeddings, and layer.N.attention and layer.N.ffn of each layer", name,
                 did_you_mean(name, known));
+}
+
+QuantizeOptions stored_form(const Path& model) {
+  const Weights weights(model);
+  QuantizeOptions form{int8_parts(load_config(ModelFiles::open(model))), {}};
+  std::set<DType> types;
+  for (const std::string& name : canonical_names(weights)) {
+    if (weights.is_int8(name)) continue;
+    std::erase(form.int8, part_of(name));
+    types.insert(weights.stored_type(name));
+  }
+  if (types.size() == 1) form.floats = *types.begin();
+  return form;
 }
 
 void write_quantized(const Path& from, const Path& to, const QuantizeOptions& options) {

@@ -29,6 +29,10 @@ struct QuantizeOptions {
   std::map<std::string, InputRange> inputs = {};
 };
 
+/// How a model is stored: the parts of which every weight is in 8 bits, and the type of all of its floats (nullopt
+/// where they are of several). Ranges of inputs are left out. Errors: those of Weights.
+QuantizeOptions stored_form(const Path& model);
+
 /// Writes the model of folder `from` into folder `to`, with its tokenizer and whatever else stands there. What is in 8
 /// bits already stays as it is to the bit where it is to be 8 bits, and becomes floats where not. config.json says
 /// so (CompactNote). Errors: kUnsupported for classifiers on a frozen encoder; those of Weights and of

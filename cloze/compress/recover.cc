@@ -31,7 +31,7 @@ void recover(const Path& from, const Path& to, const RecoverOptions& options, co
   if (!options.teacher.empty()) arguments.insert(arguments.end(), {"--teacher", options.teacher});
   if (options.threads != 0) arguments.insert(arguments.end(), {"--threads", std::to_string(options.threads)});
   arguments.insert(arguments.end(), options.table.begin(), options.table.end());
-  const ChildResult child = run_child(arguments, log);
+  const ChildResult child = run_child(arguments, log, options.stop);
   CLOZE_CHECK(child.exit_code != 130, ErrorCode::kInterrupted, "interrupted while the model was trained again");
   CLOZE_CHECK(child.exit_code == 0, ErrorCode::kValue, "training again failed: {}", last_words(log));
 }

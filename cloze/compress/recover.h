@@ -1,6 +1,7 @@
 // Training a compressed model again, with the whole one as its teacher.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ struct RecoverOptions {
   double rate = 0;  ///< learning rate; 0: recovery_rate()
   int threads = 0;
   bool keep_zeros = false;
+  std::function<bool()> stop = {};  ///< asked while it trains; may be empty
 };
 
 /// A third of 5e-5 * 768 / hidden width, at most 1e-4: what was learned is to be kept.

@@ -1,6 +1,6 @@
 #include "cloze/compress/write_model.h"
 
-#include "cloze/compress/sparsify.h"
+#include "cloze/compress/keep_compact.h"
 #include "cloze/compress/vocabulary.h"
 #include "cloze/model/checkpoint.h"
 #include "cloze/transfer/frozen_classification.h"
@@ -44,7 +44,9 @@ void write_pruned(const Path& from, const Path& to, const Structure& keep, std::
   }
   const ModelFiles files = ModelFiles::create(to);
   Json json = pruned.to_json();
-  CompactNote{.sparse = stores_sparse(weights) && store_sparse(tensors)}.write(json);
+  std::vector<int64_t> layers;
+  for (const LayerKeep& layer : keep) layers.push_back(layer.layer);
+  keep_compact(tensors, weights, layers).write(json);
   files.write_json(ModelFiles::kConfig, json);
   write_safetensors(files.path(ModelFiles::kWeights), tensors);
 }

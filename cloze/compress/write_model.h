@@ -9,8 +9,9 @@
 namespace cloze {
 
 /// Writes the model with what `keep` says, and with these pieces of its vocabulary alone (empty: all), into `to`, a
-/// folder to be filled. What else stands in the directory is copied. Errors: those of prune_tensors and
-/// prune_vocabulary; kUnsupported for a frozen classifier, which knows the vectors of its whole encoder.
+/// folder to be filled. What else stands in the directory is copied; what is stored compact stays so (keep_compact.h).
+/// Errors: those of prune_tensors, prune_vocabulary and keep_compact; kUnsupported for a frozen classifier, which knows
+/// the vectors of its whole encoder.
 void write_pruned(const Path& from, const Path& to, const Structure& keep, std::span<const int32_t> pieces);
 
 /// Writes the model with `count` of its layers, evenly spread, the last one among them (as DistilBERT starts from every

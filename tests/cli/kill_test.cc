@@ -1,5 +1,9 @@
 // Kills: training that is killed again and again ends with the bits of training that never was.
+#include <gmock/gmock.h>
+
+#include <fstream>
 #include <iostream>
+#include <iterator>
 
 #include "process.h"
 
@@ -54,6 +58,66 @@ TEST(SlowKill, TwentyKillsAtRandomMomentsLeaveTheSameBits) {
   }
   std::cout << kills << " kills in " << runs << " runs, " << resumed << " of them with a state to go on from\n";
   EXPECT_GT(resumed, 3) << "many kills should fall into the training itself";
+}
+
+/// Whether a process runs whose arguments name `path`.
+bool is_named_by_a_process(const Path& path) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+    std::ifstream file(entry.path() / "cmdline");
+    const std::string arguments{std::istreambuf_iterator<char>(file), {}};
+    if (arguments.find(path.string()) != std::string::npos) return true;
+  }
+  return false;
+}
+
+// What is pruned depends on the clock, so the bits are not those of a run that never was killed.
+TEST(SlowKill, AKilledCompressionGoesOnFromItsLastStep) {
+  const Workplace place;
+  const std::string rows = sample("reviews_en.train.tsv"), model = (place / "tuned").string();
+  const std::string train =
+      "finetune --task text-classification --from-scratch --layers 4 --heads 2 --hidden 64 --epochs 1 --vocab " +
+      sample("vocab_en.txt") + " --train " + rows + " --output " + model;
+  ASSERT_EQ(place.cloze(train).exit_code, 0);
+  const std::string command = "compress --model " + model + " --output " + (place / "small").string() + " --data " +
+                              rows + " --dev " + sample("reviews_en.test.tsv") +
+                              " --speedup 4 --max-drop 100 --steps 4 --rounds 1 --rows 32 --batch 16 --length 64"
+                              " --max-length 32 --no-int8";
+  const Path tries = place / "small.tries", state = tries / "search.json";
+  Process process(command, place / "words");
+  const auto ended = [&] {
+    return std::filesystem::exists(state) ? Json::parse(read_file(state))["ended"].get<int64_t>() : 0;
+  };
+  while (ended() < 1) ASSERT_FALSE(process.ended_within(10)) << read_file(place / "words");
+  process.signal(SIGKILL);
+  process.wait();
+  EXPECT_FALSE(std::filesystem::exists(place / "small"));
+  expect_whole_files(tries / "step-1");
+  for (int i = 0; i < 1000 && is_named_by_a_process(tries); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_FALSE(is_named_by_a_process(tries)) << "what it started to train ends with it";
+
+  const Outcome anew = place.cloze(command), other = place.cloze(command + " --resume --seed 7");
+  EXPECT_EQ(anew.exit_code, 2);
+  EXPECT_THAT(anew.err, testing::HasSubstr("go on with --resume"));
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.err, testing::HasSubstr("seed: was 42, is now 7"));
+  {  // An interrupt keeps what there is.
+    Process stopped(command + " --resume", place / "stopped");
+    stopped.ended_within(300);
+    stopped.signal(SIGTERM);
+    const int status = stopped.wait();
+    ASSERT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 130);
+    EXPECT_THAT(read_file(place / "stopped"), testing::HasSubstr("the same command with --resume goes on"));
+  }
+  const Outcome resumed = place.cloze(command + " --resume --threads 1");
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_THAT(resumed.err, testing::HasSubstr("[1/4]"));
+  EXPECT_THAT(resumed.err, testing::HasSubstr("is there already"));
+  EXPECT_FALSE(std::filesystem::exists(tries));
+  expect_whole_files(place / "small");
+  EXPECT_EQ(place.cloze("evaluate --model " + (place / "small").string() + " --data " + rows).exit_code, 0);
 }
 
 TEST(SlowKill, InterruptsEndWith130AndGoOn) {

@@ -91,6 +91,26 @@ TEST(QuantizeCommand, RefusesInWords) {
   refused("--calibrate ${D}empty.txt", 1, "empty.txt");
 }
 
+TEST(PruneCommand, EightBitsStayEightBits) {
+  const HostilePlace place;
+  expect_outcome(place, place.run(kTunedModel + "echo good > ${D}few.txt; " + kQuantize), 0, {});
+  const std::string prune = "$CLOZE prune --model ${D}q --multiple 1 --batch 1 --length 4 --output ${D}";
+  for (const char* how :
+       {"heads --keep heads=0.5", "size --target-size 5kB", "pieces --vocabulary ${D}few.txt",
+        "again --keep heads=0.5 --data ${D}t.tsv --recover 1",
+        "rounds --target-size 5kB --data ${D}t.tsv --recover 1 --gradual --rounds 2", "width --keep hidden=0.5"}) {
+    const std::string name = std::string(how).substr(0, std::string(how).find(' '));
+    expect_outcome(place, place.run(prune + how), 0, {});
+    EXPECT_TRUE(Json::parse(read_file(place / name / "config.json")).contains("quantization_config")) << how;
+    EXPECT_LT(std::filesystem::file_size(place / name / "model.safetensors"),
+              std::filesystem::file_size(place / "q" / "model.safetensors"))
+        << how;
+    expect_outcome(place, place.run("$CLOZE evaluate --data ${D}t.tsv --model ${D}" + name), 0, {});
+  }
+  // A size that is reached in rounds is not passed by far: each round is measured as it will be stored.
+  EXPECT_GT(std::filesystem::file_size(place / "rounds" / "model.safetensors"), 4000);
+}
+
 TEST(CompareCommand, ModelsStandSideBySide) {
   const HostilePlace place;
   const Outcome made = place.run(kTunedModel + kQuantize +
@@ -124,7 +144,7 @@ TEST(CompressCommand, WritesTheChosenModelAndItsReport) {
   EXPECT_EQ(whole["model"], "whole");
   EXPECT_EQ(whole["times_as_fast"], 1);
   EXPECT_THAT(read_file(place / "c" / "report.html"), HasSubstr("tuned, compressed"));
-  EXPECT_FALSE(std::filesystem::exists(place / "c" / "tries"));
+  EXPECT_FALSE(std::filesystem::exists(place / "c.tries"));
   EXPECT_FALSE(std::filesystem::exists(place / "c" / "run.json"));
   expect_outcome(place, place.run("$CLOZE evaluate --model ${D}c --data ${D}t.tsv"), 0, {});
 }
@@ -134,11 +154,13 @@ TEST(CompressCommand, RefusesInWords) {
   place.run(kTunedModel);
   const auto refused = [&](const std::string& options, int code, const std::string& words) {
     expect_outcome(place, place.run(kCompress + options), code, {words});
+    EXPECT_FALSE(std::filesystem::exists(place / "c.tries")) << options;
     EXPECT_FALSE(std::filesystem::exists(place / "c")) << options;
   };
   refused("--speedup 1", 2, "--speedup must be above 1");
   refused("--max-drop -1", 2, "--max-drop is in points of 100");
   refused("--steps 0", 2, "--steps must be 1 to 20");
+  refused("--rest f8", 2, "unknown --rest \"f8\"; known are f32, f16, bf16");
   refused("--vocabulary ${D}none", 1, "%none");
   place.run("printf 'label\\ttext\\nup\\tgood\\nleft\\tx\\n' > ${D}t.tsv");
   refused("", 1, "must have rows of each of the model's labels");

@@ -7,7 +7,9 @@
 
 #include "cloze/base/error.h"
 #include "cloze/compress/measure_models.h"
+#include "cloze/compress/narrow.h"
 #include "cloze/compress/sparsify.h"
+#include "cloze/compress/write_model.h"
 #include "random_model.h"
 
 namespace cloze {
@@ -113,6 +115,38 @@ TEST(Quantize, FloatsAreWithinHalfAStepAndTwiceIsOnce) {
   const auto kNote = "quantization_config";
   EXPECT_EQ(ModelFiles::open(dir.path() / "q").read_json()[kNote]["quant_method"], "cloze");
   EXPECT_FALSE(ModelFiles::open(dir.path() / "floats").read_json().contains(kNote));
+}
+
+TEST(Quantize, WhatIsInEightBitsStaysSoWhenPartsGo) {
+  const test::TemporaryFolder dir;
+  const BertConfig config = test::small_config();
+  write_random(dir.path() / "a", config);
+  std::vector<std::string> parts = int8_parts(config);
+  std::erase(parts, "layer.1.ffn");
+  write_quantized(dir.path() / "a", dir.path() / "q", {parts, {}});
+  EXPECT_EQ(stored_form(dir.path() / "q").int8, parts);
+  EXPECT_EQ(stored_form(dir.path() / "q").floats, DType::kF32);
+  EXPECT_THAT(stored_form(dir.path() / "a").int8, testing::IsEmpty());
+
+  // Layer 0 goes, so that layer 1 is layer 0 then; a head and two neurons of it go too.
+  const Structure keep = {{1, {0, 2}, {0, 1, 4}}, whole_structure(config)[2]};
+  write_pruned(dir.path() / "q", dir.path() / "pruned", keep, {});
+  EXPECT_EQ(stored_form(dir.path() / "pruned").int8,
+            (std::vector<std::string>{"embeddings", "layer.0.attention", "layer.1.attention", "layer.1.ffn"}));
+  EXPECT_TRUE(ModelFiles::open(dir.path() / "pruned").read_json().contains("quantization_config"));
+
+  // It is the pruned model of the rounded floats, rounded once more at most.
+  write_quantized(dir.path() / "q", dir.path() / "floats", {{}, DType::kF32});
+  write_pruned(dir.path() / "floats", dir.path() / "expected", keep, {});
+  Weights found{dir.path() / "pruned"}, expected{dir.path() / "expected"};
+  for (const std::string& name : expected.names()) {
+    const Shape shape = *expected.shape_of(name);
+    const Tensor a = expected.get(name, shape), b = found.get(name, shape);
+    for (int64_t i = 0; i < a.elements(); ++i)
+      EXPECT_NEAR(a.data<float>()[i], b.data<float>()[i], found.is_int8(name) ? 0.01 : 0) << name;
+  }
+  write_narrow(dir.path() / "q", dir.path() / "narrow", {0, 1, 2, 5, 7, 9});
+  EXPECT_EQ(stored_form(dir.path() / "narrow").int8, parts);
 }
 
 TEST(Quantize, PlainFloatsHaveTheirZerosAgain) {
