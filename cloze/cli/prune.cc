@@ -210,7 +210,6 @@ void run_prune(const PruneArguments& o) {
       {std::vector<int64_t>(static_cast<size_t>(o.latency.batch), o.latency.length), o.latency.batch}};
   const ProcessorWait wait;
   const auto seconds = time_models(both, pass, kRuns);
-  say_if_busy(wait);
   const double before = seconds[0][0], after = seconds[1][0];
   const double old_size = static_cast<double>(model_size(o.model).bytes) / 1e6,
                new_size = static_cast<double>(model_size(folder.path()).bytes) / 1e6;
@@ -224,6 +223,7 @@ void run_prune(const PruneArguments& o) {
       "({:.2f} times as fast)",
       grouped(static_cast<int64_t>(old_count)), grouped(static_cast<int64_t>(new_count)), 100 * new_count / old_count,
       old_size, new_size, o.latency.batch, o.latency.length, 1e3 * before, 1e3 * after, before / after));
+  say_if_busy(wait);
   JsonLine line;
   line.begin_object().member("model", o.output).member("parameters", static_cast<int64_t>(new_count));
   line.member("parameters_before", static_cast<int64_t>(old_count)).member("megabytes", new_size);
