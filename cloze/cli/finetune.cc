@@ -13,6 +13,7 @@
 #include "cloze/cli/training_run.h"
 #include "cloze/compress/write_model.h"
 #include "cloze/model/checkpoint.h"
+#include "cloze/task/class_labels.h"
 #include "cloze/train/same_start.h"
 #include "cloze/train/seeds.h"
 #include "cloze/transfer/ensemble.h"
@@ -70,6 +71,8 @@ TrainResult run_one(const FinetuneArguments& options, int64_t seed, const Path& 
 }
 
 void run_seeds(const FinetuneArguments& options, Communicator& communicator) {
+  // The best model of all goes there in the end.
+  if (communicator.rank() == 0) check_output(options.flags.output, options.flags.start());
   Watcher watcher;
   const auto run_seed = [&](int64_t seed, const Path& folder) {
     say(fmt::format("\n== seed {} ({} of {})", seed, seed - options.train.seed + 1, options.seeds));
@@ -105,10 +108,14 @@ FinetuneArguments adapted(const FinetuneArguments& options, bool frozen, Communi
               "--adapt goes on with a pretrained model: give --model");
   if (communicator.rank() == 0) check_output(options.flags.output, options.flags.start());
   // A mistake in the labelled rows is better found before the texts are read for hours.
-  if (frozen)
-    (void)resolve(options.source, options.table, options.train.seed);
-  else
+  if (frozen) {
+    const TrainingSource source = resolve(options.source, options.table, options.train.seed);
+    ExampleOptions labelled = source.examples;
+    labelled.columns.label_need = Need::kRequired;
+    collect_labels(read_all(source.train, labelled).rows, source.train.string());
+  } else {
     (void)make_task(options, options.train.seed);
+  }
   FinetuneArguments own = options;
   Watcher watcher;
   own.source.model = adapt_model(options.adapt, options.source.model, options.table, options.train, options.flags,
@@ -127,6 +134,8 @@ void run_finetune(const FinetuneArguments& given, const CLI::App& app, Communica
   }
   given.adapt.check(app);
   catch_interrupts(communicator);
+  for (const auto& [option, model] : {std::pair{"--model", &given.source.model}, {"--teacher", &given.source.teacher}})
+    refuse_same_folder(given.flags.output, option, *model);
   const bool adapts = given.adapt.asked() && !given.flags.dry_run;
   const FinetuneArguments options = adapts ? adapted(given, frozen, communicator) : given;
   if (frozen) return fit_on_frozen(options, communicator);

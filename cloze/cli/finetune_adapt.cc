@@ -1,16 +1,19 @@
 #include "cloze/cli/finetune_adapt.h"
 
 #include <algorithm>
+#include <cctype>
 
 #include "cloze/base/fields.h"
 #include "cloze/base/profile.h"
 #include "cloze/task/pretraining.h"
+#include "cloze/train/run_state.h"
 #include "cloze/train/same_start.h"
 
 namespace cloze::cli {
 namespace {
 
 bool is_table(std::string name) {
+  std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   if (name.ends_with(".gz")) name.resize(name.size() - 3);
   for (const char* ending : {".tsv", ".csv", ".jsonl", ".json"})
     if (name.ends_with(ending)) return true;
@@ -31,8 +34,8 @@ void write_texts(const std::string& from, const ExampleOptions& examples, const 
   file.commit();
 }
 
-/// The corpora: the files themselves, or what tables hold, written into `folder`.
-std::vector<Path> corpora_of(const AdaptFlags& adapt, const TableFlags& table, const Path& folder,
+/// The corpora: the files themselves, or what tables hold, written into `folder` unless a resumed run has done so.
+std::vector<Path> corpora_of(const AdaptFlags& adapt, const TableFlags& table, const Path& folder, bool resumes,
                              Communicator& communicator) {
   std::vector<Path> corpora;
   ExampleOptions examples = table.resolve();
@@ -45,7 +48,7 @@ std::vector<Path> corpora_of(const AdaptFlags& adapt, const TableFlags& table, c
       continue;
     }
     corpora.push_back(folder / fmt::format("texts-{}.txt", i + 1));
-    if (communicator.rank() == 0 && !std::filesystem::exists(corpora.back()))
+    if (communicator.rank() == 0 && !(resumes && std::filesystem::exists(corpora.back())))
       write_texts(adapt.files[i], examples, corpora.back());
   }
   return corpora;
@@ -92,6 +95,8 @@ Path adapt_model(const AdaptFlags& adapt, const std::string& model, const TableF
     check_output(folder, flags.start());
     make_folder(folder / "cache");
   }
+  const bool resumes =
+      flags.resume && (std::filesystem::exists(folder / kRunFile) || std::filesystem::exists(folder / kResumeFile));
   PretrainingOptions options;
   options.model = model;
   options.cache_dir = folder / "cache";
@@ -114,7 +119,7 @@ Path adapt_model(const AdaptFlags& adapt, const std::string& model, const TableF
     const ProfilePhase phase("load");
     // One process writes texts and caches, then the others map them.
     if (communicator.rank() != 0) share_text(communicator, "");
-    options.corpora = corpora_of(adapt, table, folder, communicator);
+    options.corpora = corpora_of(adapt, table, folder, resumes, communicator);
     auto task = make_pretraining(options);
     if (communicator.rank() == 0) share_text(communicator, "built");
     return task;

@@ -54,7 +54,11 @@ bool FrozenFlags::frozen(const CLI::App& app) const {
   train_options.tuning.visit(other);
   other.names.erase("--seed");
   other.names.insert({"--seeds", "--resume", "--checkpoint-steps", "--tensorboard", "--from-scratch", "--dropout",
-                      "--label-smoothing", "--teacher", "--vocab", "--size"});
+                      "--label-smoothing", "--teacher", "--teacher-weight", "--temperature", "--r-drop",
+                      "--keep-layers", "--vocab", "--size"});
+  // Adapting goes on where it was stopped; the classifier is then fitted anew.
+  if (app.get_option_no_throw("--adapt") != nullptr && app.get_option("--adapt")->count() > 0)
+    other.names.erase("--resume");
   for (const char* shared : {"--features", "--feature-cache"}) own.names.erase(shared);
   const bool is_frozen = encoder == "frozen";
   const std::string wrong = first_given(app, is_frozen ? other.names : own.names);
@@ -80,7 +84,7 @@ void FrozenFlags::join_features(TrainingSource& source) const {
 
 void run_frozen(const TrainingSource& source, const FrozenFlags& frozen, const RunFlags& flags, Json record) {
   const Path output = flags.output;
-  if (!flags.dry_run) check_output(output, flags.start());
+  if (!flags.dry_run) check_output(output, flags.overwrite ? Start::kOverwrite : Start::kFresh);
   CLOZE_CHECK(!source.model.empty(), ErrorCode::kUsage, "--encoder frozen needs --model: random weights know nothing");
   Progress progress;
   const FrozenObserver observer{.say = [&](const std::string& line) { progress.clear(), say(line); },

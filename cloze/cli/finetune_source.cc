@@ -6,6 +6,7 @@
 #include "cloze/cli/pretrain_teacher.h"
 #include "cloze/cli/scratch_model.h"
 #include "cloze/cli/training_run.h"
+#include "cloze/task/model_checksum.h"
 #include "cloze/transfer/ensemble.h"
 #include "cloze/transfer/frozen_classification.h"
 
@@ -65,6 +66,7 @@ void add_teacher(const std::string& teacher, TrainingSource& source) {
   const std::shared_ptr<Predictor> predictor = load_predictor(ModelFiles::open(teacher), "text-classification", {});
   CLOZE_CHECK(predictor->evaluation_columns().extra.empty(), ErrorCode::kUnsupported,
               "--teacher {} reads joined features, and a teacher gets texts alone", teacher);
+  for (const Path& one : single_models(teacher)) source.teacher_checksums.push_back(model_checksum(one));
   source.teach = [predictor, teacher](std::span<const TextExample> rows, const std::vector<std::string>& labels,
                                       const std::string& file) {
     const std::vector<std::string>& known = predictor->class_labels();

@@ -172,6 +172,7 @@ void run_pretrain(const PretrainArguments& options, Communicator& communicator) 
   options.threads.apply(communicator);
   options.train.check();
   check_passes(communicator, options.train);
+  refuse_same_folder(options.flags.output, "--model", options.source.model);
   check_pretrain(options);
   catch_interrupts(communicator);
   const CacheFolder cache(options.cache_dir, options.flags.output, rehearsal);

@@ -14,6 +14,7 @@ namespace cloze::cli {
 namespace {
 
 std::atomic<bool> stop_asked{false};
+bool stops_alone = true;  ///< of several processes none may stop before all have agreed
 extern "C" void ask_stop(int) {
   // A second signal ends the program at once.
   if (stop_asked.exchange(true)) std::_Exit(130);
@@ -47,6 +48,13 @@ void RunFlags::check() const {
   CLOZE_CHECK(dry_run || !output.empty(), ErrorCode::kUsage, "--output is needed: the folder for the trained model");
 }
 
+void refuse_same_folder(const Path& output, const char* option, const Path& model) {
+  std::error_code error;
+  CLOZE_CHECK(output.empty() || model.empty() || !std::filesystem::equivalent(output, model, error) || error,
+              ErrorCode::kUsage, "--output {} is {} itself, which a stopped run would lose; choose another folder",
+              output.string(), option);
+}
+
 void Watcher::on_step(const StepInfo& info) {
   tokens_ += info.tokens;
   const std::string details =
@@ -77,13 +85,14 @@ void Watcher::on_message(const std::string& line) {
 }
 
 void catch_interrupts(const Communicator& communicator) {
+  stops_alone = communicator.size() == 1;
   std::signal(SIGINT, ask_stop);
   std::signal(SIGTERM, ask_stop);
   if (communicator.size() > 1) std::signal(SIGUSR1, ask_stop);  // mpirun hands it on, and ends the job at the others
 }
 
 bool interrupted() {
-  return stop_asked;
+  return stops_alone && stop_asked;
 }
 
 TrainResult run_training(const MakeTask& make_task, const TrainOptions& train_options, Json record,

@@ -43,7 +43,11 @@ using MakeTask = std::function<std::unique_ptr<TrainingTask>()>;
 
 /// From now on an interrupt ends a run after the step in hand; a second one ends the program.
 void catch_interrupts(const Communicator& communicator);
+/// Whether this process may stop on its own now; always false in a job of several, who agree after a step.
 bool interrupted();
+
+/// Errors: kUsage where `output` is the folder of `model` (either may be empty or missing).
+void refuse_same_folder(const Path& output, const char* option, const Path& model);
 
 /// Trains into `output`, on all processes of the job. `record` is what the run depends on, for run.json.
 TrainResult run_training(const MakeTask& make_task, const TrainOptions& train_options, Json record,

@@ -20,6 +20,7 @@ class ModelFiles {
   static constexpr const char* kSpecialTokens = "special_tokens_map.json";
   static constexpr const char* kWeights = "model.safetensors";
   static constexpr const char* kWeightsIndex = "model.safetensors.index.json";
+  static constexpr const char* kEnsemble = "ensemble.json";  ///< of an ensemble, which comes before all else
 
   /// Of a folder to read from. Errors: kNotFound when it is missing or empty, kUsage when it is a file; kIo.
   static ModelFiles open(const Path& dir);

@@ -98,7 +98,10 @@ RowLimits resolve_limits(const LengthOptions& wanted, const Tokenizer& tokenizer
     limits.max_length = std::min(positions, tokenizer.options().model_max_length.value_or(positions));
   if (wanted.max_length == 0)
     CLOZE_CHECK(limits.max_length >= 3 && limits.max_length <= positions, ErrorCode::kFormat,
-                "{}: \"cloze\": \"max_length\" must be 3 to {}, found {}", where, positions, limits.max_length);
+                "{}: {} must be 3 to {}, found {}", where,
+                config.cloze.contains("max_length") ? "\"cloze\": \"max_length\""
+                                                    : "its tokenizer_config.json's \"model_max_length\"",
+                positions, limits.max_length);
   CLOZE_CHECK(limits.max_length >= 3 && limits.max_length <= positions, ErrorCode::kUsage,
               "--max-length must be 3 to {} for this model, got {}", positions, limits.max_length);
   limits.long_texts = parse_long_texts(

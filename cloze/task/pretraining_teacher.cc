@@ -1,41 +1,13 @@
 #include "cloze/task/pretraining_teacher.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
 
 #include "cloze/base/profile.h"
 #include "cloze/model/checkpoint.h"
+#include "cloze/task/model_checksum.h"
 #include "cloze/task/same_pieces.h"
 
 namespace cloze {
-namespace {
-
-/// Of every tensor that the directory holds, but those of forms that Cloze does not read, which no answer hangs on: it
-/// is to notice another teacher, not to withstand an attacker.
-std::string checksum_of(const Path& model) {
-  Weights weights{model};
-  uint64_t sum = 14695981039346656037u;
-  for (const std::string& name : weights.names()) {
-    std::optional<Tensor> value;
-    try {
-      value = weights.find(name);
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::kUnsupported) throw;
-    }
-    if (!value) continue;
-    const auto* bytes = static_cast<const std::byte*>(value->raw());
-    for (int64_t at = 0; at < value->bytes(); at += 8) {
-      uint64_t word = 0;
-      std::memcpy(&word, bytes + at, static_cast<size_t>(std::min<int64_t>(8, value->bytes() - at)));
-      sum = std::rotl((sum ^ word) * 0x9E3779B97F4A7C15u, 29);
-    }
-  }
-  return fmt::format("{:016x}", sum);
-}
-
-}  // namespace
-
 PretrainingTeacher::PretrainingTeacher(const PretrainingTeacherOptions& options, const Tokenizer& tokenizer,
                                        const BertConfig& student, int64_t max_length, uint64_t seed)
     : options_(options), config_(load_config(ModelFiles::open(options.model))) {
@@ -56,7 +28,7 @@ PretrainingTeacher::PretrainingTeacher(const PretrainingTeacherOptions& options,
     for (Parameter* parameter : answering_->model.parameters()) parameter->set_trained(false);
   }
   if (options.states.any()) states_.emplace(options.model, tokenizer, student, options.states, seed);
-  checksum_ = checksum_of(options.model);
+  checksum_ = model_checksum(options.model);
 }
 
 void PretrainingTeacher::collect(ParameterList& list) {

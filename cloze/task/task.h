@@ -111,6 +111,8 @@ struct TrainingSource {
   /// distillation_loss().
   Teach teach = {};
   double teacher_weight = 0.5, temperature = 2;
+  /// model_checksum() of what teaches, for the fingerprint: a resumed run must have the same. Empty without a teacher.
+  std::vector<std::string> teacher_checksums = {};
   /// Texts without labels, of which the teacher's answers alone are learned; may be empty.
   Path unlabelled = {};
   /// Model directories whose inner states are learned too, each with an equal share of the weights in `states`; may be

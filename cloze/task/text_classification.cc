@@ -29,7 +29,8 @@ class ClassificationTraining : public TrainingTask {
       : label_smoothing_(source.label_smoothing),
         r_drop_(source.r_drop),
         teacher_weight_(source.teacher_weight),
-        temperature_(source.temperature) {
+        temperature_(source.temperature),
+        teacher_checksums_(source.teacher_checksums) {
     ExampleOptions options = source.examples;
     options.columns.label_need = Need::kRequired;
     options.columns.extra = source.number_columns;
@@ -65,7 +66,9 @@ class ClassificationTraining : public TrainingTask {
   int64_t tokens(int64_t row) const override { return static_cast<int64_t>(sequence(row).ids.size()); }
   double weight(int64_t row) const override {
     const int label = label_of(row);
-    return row_weight(row) * (weights_.empty() ? 1 : static_cast<double>(weights_[static_cast<size_t>(label)]));
+    // With a teacher a pass divides by its rows alone (loss_of), and a text without a label has no class.
+    return row_weight(row) *
+           (weights_.empty() || taught_.defined() ? 1 : static_cast<double>(weights_[static_cast<size_t>(label)]));
   }
 
   Var loss(std::span<const int64_t> rows, ForwardContext& context) override {
@@ -114,6 +117,8 @@ class ClassificationTraining : public TrainingTask {
       inputs["dev_hash"] = hash_of_rows(dev_.text, dev_labels_);
     }
     if (numbers_) inputs["numbers_hash"] = train_.numbers.hash();
+    if (numbers_ && has_dev()) inputs["dev_numbers_hash"] = dev_.numbers.hash();
+    if (!teacher_checksums_.empty()) inputs["teacher"] = teacher_checksums_;
     inputs["model_config"] = model_->config.to_json();
     return inputs;
   }
@@ -325,6 +330,7 @@ class ClassificationTraining : public TrainingTask {
   double row_weight(int64_t row) const { return 1.0 / static_cast<double>(train_.text.windows(text_of(row))); }
 
   double label_smoothing_, r_drop_, teacher_weight_, temperature_;
+  std::vector<std::string> teacher_checksums_;
   size_t labelled_ = 0;  ///< of the training texts the first so many have labels
   std::vector<StateTeacher> states_;
   Tensor taught_;  ///< the teacher's probabilities of the training texts [texts,C]; undefined without one

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "cloze/train/run_state.h"
+#include "cloze/train/same_start.h"
 
 namespace cloze {
 
@@ -16,13 +17,15 @@ void check_names(const Path& output, Start start) {
   CLOZE_CHECK(std::filesystem::is_directory(output), ErrorCode::kUsage, "--output {}: a file of that name stands there",
               output.string());
   if (start == Start::kResume) {
+    CLOZE_CHECK(!std::filesystem::exists(output / ModelFiles::kEnsemble), ErrorCode::kUsage,
+                "--resume: {} holds an ensemble, but no run; it is left as it is", output.string());
     // A run that was killed at its very beginning may have left anything but weights.
     const bool is_run = std::filesystem::exists(output / kRunFile) || std::filesystem::exists(output / kResumeFile);
     CLOZE_CHECK(is_run || !std::filesystem::exists(output / ModelFiles::kWeights), ErrorCode::kUsage,
                 "--resume: {} holds a model, but no run (no {}); it is left as it is", output.string(), kRunFile);
     return;
   }
-  for (const char* name : {ModelFiles::kWeights, ModelFiles::kConfig, kRunFile, kResumeFile})
+  for (const char* name : {ModelFiles::kWeights, ModelFiles::kConfig, ModelFiles::kEnsemble, kRunFile, kResumeFile})
     CLOZE_CHECK(
         !std::filesystem::exists(output / name), ErrorCode::kUsage,
         "--output {} already holds {}; choose another folder, go on with --resume, or replace it with --overwrite",
@@ -78,8 +81,43 @@ TrainResult finished_result(const ModelFiles& files, const Json& run) {
 void remove_run(const ModelFiles& files) {
   std::error_code ignored;
   // Weights first: what is left after a kill in between must not look like a model.
-  for (const char* name : {ModelFiles::kWeights, kResumeFile, kRunFile, kLogFile})
+  for (const char* name : {ModelFiles::kEnsemble, ModelFiles::kWeights, kResumeFile, kRunFile, kLogFile})
     std::filesystem::remove(files.path(name), ignored);
+}
+
+namespace {
+
+Claim claim_alone(const RunSettings& settings, const Json& run) {
+  Claim claim{.files = ModelFiles::create(settings.output), .start = settings.start};
+  claim.lock = std::make_unique<FolderLock>(settings.output);
+  const bool resumes = settings.start == Start::kResume;
+  if (resumes && is_finished(claim.files)) {
+    claim.finished = finished_result(claim.files, run);
+    return claim;
+  }
+  claim.found_nothing = resumes && !claim.files.has(kResumeFile);
+  if (claim.found_nothing) claim.start = Start::kOverwrite;
+  if (claim.start == Start::kOverwrite) remove_run(claim.files);
+  return claim;
+}
+
+}  // namespace
+
+Claim claim_folder(const RunSettings& settings, const Json& run, Communicator& communicator) {
+  if (communicator.rank() == 0) {
+    check_output(settings.output, settings.start);
+    Claim claim = claim_alone(settings, run);
+    share_text(communicator, claim.finished ? "finished" : claim.start == Start::kResume ? "resume" : "begin");
+    return claim;
+  }
+  const std::string word = share_text(communicator, "");
+  // Others have no folder: the root stands for it, and is never written to.
+  Claim claim{.files = ModelFiles::open("/"), .start = word == "resume" ? Start::kResume : Start::kOverwrite};
+  if (word == "finished") {
+    claim.finished.emplace();
+    claim.finished->was_complete = true;
+  }
+  return claim;
 }
 
 }  // namespace cloze

@@ -1,6 +1,8 @@
 #include "cloze/train/seeds.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "cloze/base/folder_lock.h"
@@ -23,17 +25,31 @@ std::vector<SeedSummary::Spread> spreads_of(const std::vector<TrainResult>& resu
   return spreads;
 }
 
-/// The files of a model directory; the weights come last.
+void copy_atomically(const Path& from, const Path& to) {
+  const auto bytes = MappedFile::open(from);
+  AtomicFile file(to);
+  file.write(std::span<const std::byte>(bytes->bytes()));
+  file.commit();
+}
+
+/// A model directory with its run.json, what it reads beside its weights (features.json, second-encoder/) too; the
+/// weights come last. What of that kind an earlier model left in `to` goes.
 void copy_model(const Path& from, const Path& to) {
-  const ModelFiles source = ModelFiles::open(from), target = ModelFiles::create(to);
-  for (const char* name : {ModelFiles::kVocab, ModelFiles::kTokenizer, ModelFiles::kTokenizerConfig,
-                           ModelFiles::kSpecialTokens, ModelFiles::kConfig, kRunFile, ModelFiles::kWeights})
-    if (source.has(name)) {
-      const auto bytes = MappedFile::open(source.path(name));
-      AtomicFile file(target.path(name));
-      file.write(std::span<const std::byte>(bytes->bytes()));
-      file.commit();
+  const ModelFiles source = ModelFiles::open(from);
+  std::error_code error;
+  for (const char* name : {"features.json", "second-encoder"}) std::filesystem::remove_all(to / name, error);
+  std::vector<std::string> names = source.list();
+  std::ranges::stable_partition(names, [](const std::string& name) { return name != ModelFiles::kWeights; });
+  for (const std::string& name : names) {
+    if (name == kResumeFile || name == kLogFile) continue;
+    const Path path = source.path(name);
+    if (std::filesystem::is_regular_file(path)) {
+      copy_atomically(path, to / name);
+    } else if (name == "second-encoder") {
+      std::filesystem::copy(path, to / name, std::filesystem::copy_options::recursive, error);
+      CLOZE_CHECK(!error, ErrorCode::kIo, "cannot copy {} to {}: {}", path.string(), to.string(), error.message());
     }
+  }
 }
 
 }  // namespace
@@ -70,6 +86,8 @@ SeedSummary train_seeds(const Path& output, int64_t first, int64_t count,
                         const std::function<TrainResult(int64_t seed, const Path& folder)>& run,
                         const Communicator& communicator) {
   CLOZE_CHECK(count >= 1 && count <= 1000, ErrorCode::kUsage, "--seeds must be 1 to 1000, got {}", count);
+  CLOZE_CHECK(first <= std::numeric_limits<int64_t>::max() - count, ErrorCode::kUsage,
+              "--seed {} leaves no room for {} seeds", first, count);
   const bool writes = communicator.rank() == 0;
   if (writes) make_folder(output);
   const auto lock = writes ? std::make_unique<FolderLock>(output) : nullptr;

@@ -6,11 +6,9 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
-#include <memory>
 #include <numeric>
 #include <optional>
 
-#include "cloze/base/folder_lock.h"
 #include "cloze/base/profile.h"
 #include "cloze/base/suggest.h"
 #include "cloze/ops/var.h"
@@ -114,6 +112,8 @@ class Run {
       if (writes() && (stops || due || checkpoint_due())) save();
       if (stops) fail(ErrorCode::kInterrupted, "stopped after {}; go on with the same command and --resume", place());
     }
+    // A state that was saved when its time was up has steps that nothing has judged.
+    if (state_.loss_steps > 0 || state_.best_step == 0) evaluate();
     return finish();
   }
 
@@ -328,7 +328,8 @@ class Run {
       for (const auto& [name, value] : info.dev.metrics) line.member("dev_" + name, value);
       const double found = metric_value(info.dev.metrics, metric_) * (less_is_better(metric_) ? -1 : 1);
       const double value = std::isnan(found) ? -std::numeric_limits<double>::infinity() : found;
-      info.best = state_.best_step == 0 || value > state_.best_value;
+      // While none is a number the newer weights are the ones to keep.
+      info.best = state_.best_step == 0 || value > state_.best_value || std::isinf(state_.best_value);
       const bool gained = state_.best_step == 0 || value > state_.patience_value + options_.min_delta;
       state_.since_best = gained ? 0 : state_.since_best + 1;
       if (gained) state_.patience_value = value;
@@ -401,46 +402,6 @@ class Run {
   Clock::time_point saved_ = Clock::now();
   Evaluation best_;
 };
-
-/// What rank 0 finds in the output folder and does about it, for all processes.
-struct Claim {
-  ModelFiles files;
-  std::unique_ptr<FolderLock> lock = nullptr;
-  Start start;
-  bool found_nothing = false;  ///< to resume
-  std::optional<TrainResult> finished = std::nullopt;
-};
-
-Claim claim_folder(const RunSettings& settings, const Json& run) {
-  Claim claim{.files = ModelFiles::create(settings.output), .start = settings.start};
-  claim.lock = std::make_unique<FolderLock>(settings.output);
-  const bool resumes = settings.start == Start::kResume;
-  if (resumes && is_finished(claim.files)) {
-    claim.finished = finished_result(claim.files, run);
-    return claim;
-  }
-  claim.found_nothing = resumes && !claim.files.has(kResumeFile);
-  if (claim.found_nothing) claim.start = Start::kOverwrite;
-  if (claim.start == Start::kOverwrite) remove_run(claim.files);
-  return claim;
-}
-
-Claim claim_folder(const RunSettings& settings, const Json& run, Communicator& communicator) {
-  if (communicator.rank() == 0) {
-    check_output(settings.output, settings.start);
-    Claim claim = claim_folder(settings, run);
-    share_text(communicator, claim.finished ? "finished" : claim.start == Start::kResume ? "resume" : "begin");
-    return claim;
-  }
-  const std::string word = share_text(communicator, "");
-  // Others have no folder: the root stands for it, and is never written to.
-  Claim claim{.files = ModelFiles::open("/"), .start = word == "resume" ? Start::kResume : Start::kOverwrite};
-  if (word == "finished") {
-    claim.finished.emplace();
-    claim.finished->was_complete = true;
-  }
-  return claim;
-}
 
 }  // namespace
 

@@ -33,8 +33,8 @@ std::vector<Path> folders_of(const ModelFiles& files, const Json& json, const st
 
 std::vector<Path> single_models(const Path& model) {
   const ModelFiles files = ModelFiles::open(model);
-  if (!files.has(kEnsembleFile)) return {model};
-  return folders_of(files, files.read_json(kEnsembleFile), files.path(kEnsembleFile).string());
+  if (!files.has(ModelFiles::kEnsemble)) return {model};
+  return folders_of(files, files.read_json(ModelFiles::kEnsemble), files.path(ModelFiles::kEnsemble).string());
 }
 
 Ensemble::Ensemble(const std::vector<Path>& members, const LoadOptions& options) : folders_(members) {
@@ -43,7 +43,7 @@ Ensemble::Ensemble(const std::vector<Path>& members, const LoadOptions& options)
   extra_begin_.push_back(0);
   for (const Path& folder : members) {
     const ModelFiles files = ModelFiles::open(folder);
-    CLOZE_CHECK(!files.has(kEnsembleFile), ErrorCode::kUsage,
+    CLOZE_CHECK(!files.has(ModelFiles::kEnsemble), ErrorCode::kUsage,
                 "{} is an ensemble itself; name its members ({}, …) instead", folder.string(),
                 (folder / member_name(0)).string());
     members_.push_back(load_predictor(files, "text-classification", options));
@@ -64,8 +64,8 @@ Ensemble::Ensemble(const std::vector<Path>& members, const LoadOptions& options)
 }
 
 std::unique_ptr<Ensemble> Ensemble::load(const ModelFiles& files, const LoadOptions& options) {
-  const Json json = files.read_json(kEnsembleFile);
-  const std::string where = files.path(kEnsembleFile).string();
+  const Json json = files.read_json(ModelFiles::kEnsemble);
+  const std::string where = files.path(ModelFiles::kEnsemble).string();
   const std::vector<Path> folders = folders_of(files, json, where);
   const auto count = std::ssize(folders);
   auto ensemble = std::make_unique<Ensemble>(folders, options);
@@ -118,7 +118,7 @@ void Ensemble::save(const Path& folder) const {
   if (stack_ != nullptr) save_classifier(*stack_, files);
   Json json = {{"format", kFormat}, {"method", stack_ != nullptr ? "stacking" : "average"}, {"members", size()}};
   if (stack_ == nullptr) json["weights"] = weights_;
-  files.write_json(kEnsembleFile, json);
+  files.write_json(ModelFiles::kEnsemble, json);
 }
 
 ColumnOptions Ensemble::columns(Need label) const {

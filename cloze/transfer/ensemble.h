@@ -14,8 +14,6 @@
 
 namespace cloze {
 
-inline constexpr const char* kEnsembleFile = "ensemble.json";
-
 /// The folders of an ensemble's members; of any other model its own. Errors: kFormat for a broken ensemble.json.
 std::vector<Path> single_models(const Path& model);
 

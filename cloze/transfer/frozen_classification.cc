@@ -288,7 +288,7 @@ std::unique_ptr<Predictor> load_frozen_classifier(const ModelFiles& files, const
 
 std::unique_ptr<Predictor> load_predictor(const ModelFiles& files, const std::string& task,
                                           const LoadOptions& options) {
-  if (files.has(kEnsembleFile)) {
+  if (files.has(ModelFiles::kEnsemble)) {
     CLOZE_CHECK(task.empty() || task == kTask, ErrorCode::kUsage, "{} is an ensemble for {}, not for {}",
                 files.dir().string(), kTask, task);
     return Ensemble::load(files, options);

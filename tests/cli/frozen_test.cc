@@ -53,6 +53,20 @@ TEST(FrozenCommand, WrongOptionsAreUsage) {
   expect_outcome(place, place.run(plain + "--k 3"), 2, {"--k goes with --encoder frozen only"});
 }
 
+// Of 2,500 rows 2,000 are asked; of the six of a class each fold that a fit asks for must have one.
+TEST(FrozenCommand, ThePoolingIsChosenWithARareClassToo) {
+  const HostilePlace place;
+  const Outcome made = place.run(
+      "awk 'BEGIN { print \"label\\ttext\"; for (i = 0; i < 2494; ++i) print (i % 2 ? \"up\\tgood x\" : \"down\\tbad "
+      "x\"); "
+      "for (i = 0; i < 6; ++i) print \"rare\\ty z\" }' > ${D}r.tsv; "
+      "$CLOZE finetune --task text-classification --encoder frozen --classifier linear --pooling auto --model $M "
+      "--train ${D}r.tsv --dev ${D}r.tsv --output ${D}f");
+  expect_outcome(place, made, 0, {"dev rows asked", "layer=0"});
+  const Outcome rare = place.run("printf 'y z\\n' | $CLOZE predict --model ${D}f");
+  EXPECT_EQ(Json::parse(rare.out)["label"], "rare") << rare.err;
+}
+
 TEST(FrozenCommand, BadRowsAreSaid) {
   const HostilePlace place;
   const auto expect_failure = [&](const std::string& options, const char* words) {

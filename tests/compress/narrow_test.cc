@@ -41,6 +41,18 @@ TEST(Narrow, AllKeptIsTheModelItself) {
     EXPECT_TRUE(read_file(dir.path() / "a" / file) == read_file(dir.path() / "n" / file));
 }
 
+TEST(Narrow, LayersBeyondThoseOfTheConfigAreNoPartOfTheModel) {
+  const test::TemporaryFolder dir;
+  test::write_random(dir.path() / "a", test::small_config());
+  Json config = ModelFiles::open(dir.path() / "a").read_json();
+  config["num_hidden_layers"] = 2;
+  ModelFiles::open(dir.path() / "a").write_json(ModelFiles::kConfig, config);
+  write_narrow(dir.path() / "a", dir.path() / "n", {0, 1, 2, 3, 4, 5});
+  const Weights after{dir.path() / "n"};
+  EXPECT_TRUE(after.has("bert.encoder.layer.1.output.dense.weight"));
+  EXPECT_FALSE(after.has("bert.encoder.layer.2.output.dense.weight"));
+}
+
 /// Rows and columns of a [M,K]; empty: all of them.
 std::vector<float> part(const Tensor& x, std::vector<int64_t> rows, std::vector<int64_t> columns) {
   const int64_t M = x.shape()[0], K = x.shape().rank() == 1 ? 1 : x.shape()[1];
