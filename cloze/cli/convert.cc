@@ -15,6 +15,7 @@ void run_convert(const ConvertArguments& o) {
   CLOZE_CHECK(o.dense, ErrorCode::kUsage, "to what? Give --dense: zeros where a pruned model has nothing");
   CLOZE_CHECK(!std::filesystem::exists(o.output), ErrorCode::kUsage,
               "--output {} is there already; give a new folder, or remove it", o.output);
+  refuse_inside(o.model, o.output);
   AtomicFolder folder(o.output);
   write_dense(o.model, folder.path());
   folder.commit();

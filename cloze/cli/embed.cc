@@ -144,6 +144,7 @@ void run_embed(const EmbedArguments& options) {
   const int64_t replaced = visit_rows(*reader, {}, [&](std::span<const TextExample> rows) {
     const ProfilePhase forward("forward");
     if (options.attention) {
+      counts.add(encode_rows(encoder->tokenizer, rows, encoder->limits).counts());
       for (const TextExample& row : rows)
         for (const AttentionMaps& maps : attention_maps(*encoder, row)) sink.write_lines({attention_line(maps)});
       return;

@@ -30,6 +30,12 @@ void check_ensemble(const EnsembleArguments& o) {
   CLOZE_CHECK(!stacks || o.weights.empty(), ErrorCode::kUsage, "--weights is for --method average");
   CLOZE_CHECK(!std::filesystem::exists(o.output) || std::filesystem::is_empty(o.output), ErrorCode::kUsage,
               "--output {} is not empty; choose another folder", o.output);
+  for (const std::string& model : o.models) refuse_inside(model, o.output);
+  const LengthOptions& lengths = o.lengths.lengths;
+  CLOZE_CHECK(
+      !stacks || (lengths.max_length == 0 && lengths.long_texts.empty() && lengths.stride < 0), ErrorCode::kUsage,
+      "--max-length, --long and --stride change what the models answer, and the stack would be fitted on answers "
+      "that predict does not get: train the models with them, or choose --method average");
 }
 
 Examples labelled(const EnsembleArguments& o, const Predictor& predictor, const std::string& file) {

@@ -99,7 +99,7 @@ void run_info(const InfoArguments& options) {
   }
   const BertConfig config = load_config(ModelFiles::open(options.model));
   if (!config.layers.empty()) text += draw_layers(config);
-  write_out(text);
+  write_out(without_controls(text));
   flush_out();
 }
 

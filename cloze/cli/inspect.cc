@@ -30,7 +30,7 @@ void run_inspect(const InspectArguments& o) {
   row.text_pair = o.text_pair;
   const ModelFiles files = ModelFiles::open(o.model);
   const int64_t most = o.max_length != 0 ? o.max_length : std::min(kUsual, load_config(files).max_position_embeddings);
-  const auto encoder = load_frozen_encoder(files, {Pooling()}, {.max_length = most});
+  const auto encoder = load_frozen_encoder(files, {Pooling()}, {.max_length = most, .long_texts = "truncate"});
   const EncodedRows encoded = encode_rows(encoder->tokenizer, {&row, 1}, encoder->limits);
   const std::vector<AttentionMaps> maps = attention_maps(*encoder, row);
   if (const std::string note = encoded.counts().text(encoder->limits); !note.empty()) say("note: " + note);

@@ -23,24 +23,6 @@ std::string held;
 
 bool is_quiet = false;
 
-/// `text` without what a terminal would obey: file names, labels and column names come from files that nobody checked.
-std::string without_controls(std::string_view text) {
-  std::string shown;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const unsigned char c = static_cast<unsigned char>(text[i]);
-    const unsigned char next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0;
-    if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7F) {
-      shown += fmt::format("\\x{:02x}", c);
-    } else if (c == 0xC2 && next >= 0x80 && next < 0xA0) {  // C1: U+0080 to U+009F
-      shown += fmt::format("\\u{:04x}", next);
-      ++i;
-    } else {
-      shown += text[i];
-    }
-  }
-  return shown;
-}
-
 /// Bytes of the next write: whole lines, as many as a pipe takes in one piece; a longer line goes alone.
 size_t piece_of(std::string_view text) {
   constexpr size_t kAtomic = PIPE_BUF;
@@ -66,6 +48,23 @@ void write_whole(std::string_view text) {
 }
 
 }  // namespace
+
+std::string without_controls(std::string_view text) {
+  std::string shown;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const unsigned char c = static_cast<unsigned char>(text[i]);
+    const unsigned char next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0;
+    if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7F) {
+      shown += fmt::format("\\x{:02x}", c);
+    } else if (c == 0xC2 && next >= 0x80 && next < 0xA0) {  // C1: U+0080 to U+009F
+      shown += fmt::format("\\u{:04x}", next);
+      ++i;
+    } else {
+      shown += text[i];
+    }
+  }
+  return shown;
+}
 
 void set_quiet(bool quiet) {
   is_quiet = quiet;

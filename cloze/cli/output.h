@@ -15,6 +15,9 @@ namespace cloze::cli {
 /// not steer the terminal.
 void say(std::string_view line);
 
+/// The text with its control characters shown as say() shows them.
+std::string without_controls(std::string_view text);
+
 /// From now on say(), write_out() and Progress do nothing (quiet), or something again: of the processes that train
 /// together one speaks.
 void set_quiet(bool quiet);

@@ -142,6 +142,7 @@ void PruneFlags::check() const {
               "--recover, --recover-rate and --max-length must not be negative");
   CLOZE_CHECK(!std::filesystem::exists(output), ErrorCode::kUsage,
               "--output {} is there already; give a new folder, or remove it", output);
+  refuse_inside(model, output);
 }
 
 std::string shape_text(const BertConfig& config) {

@@ -45,6 +45,7 @@ void check_quantize(const QuantizeArguments& o) {
               o.max_drop);
   CLOZE_CHECK(!std::filesystem::exists(o.output), ErrorCode::kUsage,
               "--output {} is there already; give a new folder, or remove it", o.output);
+  refuse_inside(o.model, o.output);
 }
 
 /// The ranges of --calibrate; nothing without it.

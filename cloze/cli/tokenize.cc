@@ -38,7 +38,7 @@ void run_tokenize(const TokenizeArguments& options) {
   const Tokenizer tokenizer = Tokenizer::load(options.model);
   int64_t replaced = 0;
   const auto show = [&](std::string_view text) {
-    if (options.explain) return write_out(explain_tokenization(tokenizer, text));
+    if (options.explain) return write_out(without_controls(explain_tokenization(tokenizer, text)));
     const Encoding encoding = tokenizer.encode(text);
     replaced += encoding.counts.replaced_sequences;
     write_encoding(tokenizer, encoding);

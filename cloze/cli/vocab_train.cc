@@ -26,10 +26,11 @@ bool is_single_file(const Path& output) {
 
 /// Another vocabulary would make the weights of a model worthless.
 void check_output(const Path& output) {
-  if (is_single_file(output)) return;
   std::error_code ignored;
+  if (is_single_file(output) && !std::filesystem::exists(output, ignored)) return;
+  const Path folder = is_single_file(output) ? std::filesystem::absolute(output, ignored).parent_path() : output;
   for (const char* name : {"config.json", "model.safetensors", "pytorch_model.bin"})
-    CLOZE_CHECK(!std::filesystem::exists(output / name, ignored), ErrorCode::kUsage,
+    CLOZE_CHECK(!std::filesystem::exists(folder / name, ignored), ErrorCode::kUsage,
                 "--output {} holds a model ({}), which another vocabulary would spoil; give another folder",
                 output.string(), name);
 }

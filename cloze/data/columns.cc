@@ -133,6 +133,12 @@ Columns resolve_columns(const ColumnOptions& given, TableFormat format, const Ro
   for (const std::string& name : options.extra) {
     const std::optional<Column> column = finder.by_given(name);
     if (!column) finder.fail_given("--features", name);
+    // Answers come from other tables, which hold the column under its name, not at its place.
+    const bool by_number = !column->name.empty() && name == std::to_string(column->index + 1) && name != column->name;
+    CLOZE_CHECK(!by_number, ErrorCode::kUsage,
+                "{}: --features names the column \"{}\" by its number {}; give its name, for other tables may have it "
+                "elsewhere",
+                file, column->name, name);
     columns.extra.push_back(*column);
   }
   columns.label_part = layout != nullptr ? layout->label_part : LabelPart::kWhole;

@@ -71,7 +71,11 @@ GrownModel grow_model(const Path& from, const Path& to, const RowGrowth& growth,
   for (const std::string& name : files.list()) {
     const bool rewritten = name == ModelFiles::kConfig || name == ModelFiles::kWeightsIndex;
     if (rewritten || std::find(skip.begin(), skip.end(), name) != skip.end()) continue;
-    if (is_stale(files.path(name)) || !std::filesystem::is_regular_file(files.path(name))) {
+    if (name == "second-encoder") {  // of joined features, which has a vocabulary of its own
+      std::error_code error;
+      std::filesystem::copy(files.path(name), to / name, std::filesystem::copy_options::recursive, error);
+      CLOZE_CHECK(!error, ErrorCode::kIo, "cannot copy {}: {}", files.path(name).string(), error.message());
+    } else if (is_stale(files.path(name)) || !std::filesystem::is_regular_file(files.path(name))) {
       result.not_copied.push_back(name);
     } else if (weights.contains(name) && !tensors_named(files.path(name), kGrowing).empty()) {
       const GrownFile grown = grow_rows(files.path(name), to / name, kGrowing, growth);

@@ -9,7 +9,6 @@
 namespace cloze {
 namespace {
 
-constexpr size_t kMaxJsonBytes = size_t{16} << 20;
 constexpr const char* kExpected = "a model directory: config.json, vocab.txt (or tokenizer.json), model.safetensors";
 
 /// For a file of a model directory that was given in its place.
@@ -80,7 +79,7 @@ std::vector<std::string> ModelFiles::list() const {
 
 Json ModelFiles::read_json(std::string_view name) const {
   const Path file = require(name);
-  Json value = parse_json(read_file(file, kMaxJsonBytes), file.string());
+  Json value = parse_json(read_file(file, kMostJsonBytes), file.string());
   CLOZE_CHECK(value.is_object(), ErrorCode::kFormat, "{}: expected a JSON object, found {}", file.string(),
               value.type_name());
   return value;
@@ -90,15 +89,29 @@ void ModelFiles::write_json(std::string_view name, const Json& value) const {
   write_file(path(name), dump_json(value));
 }
 
+void refuse_inside(const Path& from, const Path& to) {
+  std::error_code error;
+  const auto plain = [&](Path path) {
+    if (!path.has_filename()) path = path.parent_path();  // "folder/"
+    return std::filesystem::weakly_canonical(path, error);
+  };
+  const Path source = plain(from), target = plain(to);
+  const auto [rest, ignored] = std::mismatch(source.begin(), source.end(), target.begin(), target.end());
+  CLOZE_CHECK(rest != source.end(), ErrorCode::kUsage,
+              "{} lies in {}, whose files would go there: choose another folder", to.string(), from.string());
+}
+
 void copy_model_files(const Path& from, const Path& to, std::span<const std::string_view> without) {
-  constexpr std::string_view kLeftByRuns[] = {"resume.safetensors", "metrics.jsonl", "run.json", "tensorboard",
-                                              "adapted"};
+  constexpr std::string_view kLeftByRuns[] = {"resume.safetensors", "metrics.jsonl", "run.json",
+                                              "tensorboard",        "adapted",       "seeds.json"};
+  refuse_inside(from, to);
   make_folder(to);
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(from, error)) {
     const std::string name = entry.path().filename().string();
     const auto is_name = [&](std::string_view other) { return other == name; };
-    if (std::ranges::any_of(kLeftByRuns, is_name) || std::ranges::any_of(without, is_name)) continue;
+    const bool of_a_seed = entry.is_directory() && name.starts_with("seed-");
+    if (of_a_seed || std::ranges::any_of(kLeftByRuns, is_name) || std::ranges::any_of(without, is_name)) continue;
     std::error_code copied;
     std::filesystem::copy(entry.path(), to / name, std::filesystem::copy_options::recursive, copied);
     CLOZE_CHECK(!copied, ErrorCode::kIo, "cannot copy {} to {}: {}", entry.path().string(), to.string(),

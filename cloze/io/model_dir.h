@@ -35,7 +35,8 @@ class ModelFiles {
   /// Names of everything in the folder, sorted.
   std::vector<std::string> list() const;
 
-  /// The file (config.json by default), which must hold a JSON object of at most 16 MB.
+  static constexpr size_t kMostJsonBytes = size_t{16} << 20;
+  /// The file (config.json by default), which must hold a JSON object of at most kMostJsonBytes.
   /// Errors: kNotFound, kIo, kFormat.
   Json read_json(std::string_view name = kConfig) const;
   /// Writes it, indented. Errors: kIo.
@@ -46,8 +47,12 @@ class ModelFiles {
   Path dir_;
 };
 
+/// Errors: kUsage where `to`, which need not be there, lies in the folder `from` or is it: a copy would not end.
+void refuse_inside(const Path& from, const Path& to);
+
 /// Copies what the folder holds into another, which is made if need be, but for what a training run leaves that no
-/// prediction reads (run.json, logs, states), and for the names in `without`. Errors: kIo.
+/// prediction reads (run.json, logs, states, the models of other seeds), and for the names in `without`. Errors: kIo;
+/// those of refuse_inside.
 void copy_model_files(const Path& from, const Path& to, std::span<const std::string_view> without = {});
 
 }  // namespace cloze

@@ -296,7 +296,8 @@ class ClassificationTraining : public TrainingTask {
     const RowLimits limits =
         resolve_limits(source.lengths, tokenizer, config, (Path(source.model) / ModelFiles::kConfig).string());
     config.cloze["task"] = kTextClassification;
-    config.cloze.erase("frozen");  // of a model whose encoder had stayed as it was
+    config.source.erase("problem_type");  // of what the model did before
+    config.cloze.erase("frozen");         // of a model whose encoder had stayed as it was
     config.cloze.erase(kNumbersKey);
     if (numbers_) config.cloze[kNumbersKey] = true;
     note_limits(limits, config);

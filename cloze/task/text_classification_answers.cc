@@ -22,6 +22,12 @@ class ClassificationPredictor : public Predictor {
                 "finetune --task {} --model {} --train FILE --output DIR",
                 files.dir().string(), kTextClassification, kTextClassification, files.dir().string());
     const int64_t classes = head->rank() == 2 ? (*head)[0] : 0;
+    const std::string problem = json_string_or(config.source, "problem_type", "", where);
+    CLOZE_CHECK(classes != 1 && problem != "regression" && problem != "multi_label_classification",
+                ErrorCode::kUnsupported, "{}: the model {}, but {} answers with one class of several", where,
+                problem == "multi_label_classification" ? "gives several labels a row (\"problem_type\")"
+                                                        : "gives a number (one output)",
+                kTextClassification);
     if (config.labels.empty())
       for (int64_t i = 0; i < classes; ++i) config.labels.push_back(fmt::format("LABEL_{}", i));
     CLOZE_CHECK(static_cast<int64_t>(config.labels.size()) == classes, ErrorCode::kFormat,

@@ -1,7 +1,6 @@
 #include "cloze/transfer/choose_pooling.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "cloze/transfer/classifier_rows.h"
 
@@ -83,10 +82,9 @@ PoolingChoice choose_pooling(const FrozenEncoder& encoder, const LabelledRows& t
   const auto least = static_cast<size_t>(options.folds == 0 ? kDefaultFolds : std::max<int64_t>(options.folds, 2));
   const size_t most = std::max(std::min(kMostBytes / 2 / row_bytes, kMostRows), names.size() * 2);
   const LabelledVectors all{{}, train.labels, static_cast<int>(names.size()), {}, names};
-  std::vector<size_t> dev_rows(std::min(most, dev.labels.size()));
-  std::iota(dev_rows.begin(), dev_rows.end(), size_t{0});
+  const LabelledVectors asked{{}, dev.labels, static_cast<int>(names.size()), {}, names};
   const Sample train_sample = take(encoder, train, stratified_sample(all, most, least, seed), poolings);
-  const Sample dev_sample = take(encoder, dev, dev_rows, poolings);
+  const Sample dev_sample = take(encoder, dev, stratified_sample(asked, most, 1, seed), poolings);
   PoolingChoice choice;
   choice.table = fmt::format("{:<16} {:>6} {:>9}   ({} rows fitted, {} dev rows asked{})\n", "pooling", "width",
                              "accuracy", train_sample.labels.size(), dev_sample.labels.size(),

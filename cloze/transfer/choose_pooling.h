@@ -24,8 +24,8 @@ struct PoolingChoice {
   std::string table;  ///< a line each, with the accuracy, for people
 };
 
-/// On at most 2000 rows each of `train` (stratified) and `dev` (the first), fewer where their vectors would take over
-/// 512 MB. Errors: those of fit_classifier.
+/// On at most 2000 rows each of `train` and `dev` (both stratified), fewer where their vectors would take over 512 MB.
+/// Errors: those of fit_classifier.
 PoolingChoice choose_pooling(const FrozenEncoder& encoder, const LabelledRows& train, const LabelledRows& dev,
                              const std::vector<std::string>& names, const ClassifierOptions& options, bool normalize,
                              uint64_t seed);

@@ -48,20 +48,32 @@ class Numeric : public FeatureGroup {
             int64_t begin) const override {
     float* to = x.data<float>() + begin;
     for (const TextExample& row : rows) {
-      const std::optional<double> number = number_in(row, extra, column, file);
-      to[0] = number ? static_cast<float>((*number - mean_) / deviation_) : 0.0F;
+      const std::optional<double> number = scaled(row, extra, file);
+      to[0] = static_cast<float>(number.value_or(0));
       if (marks_missing_) to[1] = number ? 0.0F : 1.0F;
       to += x.shape()[1];
     }
   }
-  void check(const TextExample& row, size_t extra, const std::string& file) const override {
-    number_in(row, extra, column, file);
-  }
+  void check(const TextExample& row, size_t extra, const std::string& file) const override { scaled(row, extra, file); }
   Json to_json() const override {
     return {{"mean", mean_}, {"deviation", deviation_}, {"marks_missing", marks_missing_}};
   }
 
  private:
+  /// Standardised. A classifier computes with floats, and some multiply the number (kNumberGain).
+  std::optional<double> scaled(const TextExample& row, size_t extra, const std::string& file) const {
+    const std::optional<double> number = number_in(row, extra, column, file);
+    if (!number) return number;
+    constexpr double kMost = 1e12;
+    const double value = (*number - mean_) / deviation_;
+    CLOZE_CHECK(
+        std::abs(value) <= kMost, ErrorCode::kValue,
+        "{} line {}: column \"{}\": {} is {:.1e} standard deviations from the mean that was fitted, which is no "
+        "number to judge by",
+        file, row.line, column, *number, std::abs(value));
+    return value;
+  }
+
   double mean_, deviation_;
   bool marks_missing_;
 };

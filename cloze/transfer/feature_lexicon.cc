@@ -89,9 +89,10 @@ class Lexicon : public FeatureGroup {
     std::vector<std::pair<std::string, double>> sorted;
     for (const auto& [word, weight] : weights_) sorted.emplace_back(utf8_of(word), weight);
     std::ranges::sort(sorted);
-    Json entries = Json::object();
-    for (const auto& [word, weight] : sorted) entries.push_back({word, weight});
-    return {{"mean", floats_to_json(mean_)}, {"scale", floats_to_json(scale_)}, {"words", entries}};
+    // Two lists, not an object: an ordered one takes the square of its size to be read.
+    Json words = Json::array(), weights = Json::array();
+    for (const auto& [word, weight] : sorted) words.push_back(word), weights.push_back(weight);
+    return {{"mean", floats_to_json(mean_)}, {"scale", floats_to_json(scale_)}, {"words", words}, {"weights", weights}};
   }
 
  private:
@@ -167,14 +168,16 @@ FeatureGroupPtr fit_lexicon(const Path& file, const FeatureRows& rows) {
 
 FeatureGroupPtr load_lexicon(const Json& json, const std::string& where) {
   const std::vector<float> mean = floats_of(json, "mean", where), scale = floats_of(json, "scale", where);
-  const auto words = json.find("words");
-  CLOZE_CHECK(mean.size() == 2 && scale.size() == 2 && words != json.end() && words->is_object(), ErrorCode::kFormat,
-              "{}: a lexicon has two means, two scales and words", where);
+  const auto words = json.find("words"), numbers = json.find("weights");
+  CLOZE_CHECK(mean.size() == 2 && scale.size() == 2 && words != json.end() && words->is_array() &&
+                  numbers != json.end() && numbers->is_array() && numbers->size() == words->size(),
+              ErrorCode::kFormat, "{}: a lexicon has two means, two scales, words and as many weights", where);
   std::unordered_map<std::u32string, double> weights;
-  for (const auto& [word, weight] : words->items()) {
-    CLOZE_CHECK(weight.is_number() && std::isfinite(weight.get<double>()), ErrorCode::kFormat,
-                "{}: the weight of \"{}\" must be a finite number", where, word);
-    weights[folded(word)] = weight.get<double>();
+  for (size_t i = 0; i < words->size(); ++i) {
+    const Json &word = (*words)[i], &weight = (*numbers)[i];
+    CLOZE_CHECK(word.is_string() && weight.is_number() && std::isfinite(weight.get<double>()), ErrorCode::kFormat,
+                "{}: word {} of a lexicon must be a text with a finite number", where, i + 1);
+    weights[folded(word.get<std::string>())] = weight.get<double>();
   }
   return std::make_shared<Lexicon>(std::move(weights), mean, scale);
 }

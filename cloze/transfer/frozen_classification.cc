@@ -266,7 +266,19 @@ class FrozenPredictor : public Predictor {
   Tensor probabilities(const EncodedRows& encoded, std::span<const TextExample> rows, const std::string& file) const {
     const Tensor x = row_vectors(*encoder_, encoded, poolings_);
     if (normalize_) normalize_rows(x);
-    return classifier_->probabilities(joined_ ? joined_->join(x, rows, file) : x);
+    if (!joined_) return classifier_->probabilities(x);
+    // Joined rows are wide: a few at a time, which changes no bit of them.
+    constexpr int64_t kRowsAtATime = 256;
+    const int64_t N = x.shape()[0];
+    Tensor all;
+    for (int64_t begin = 0; begin == 0 || begin < N; begin += kRowsAtATime) {
+      const int64_t end = std::min(N, begin + kRowsAtATime);
+      const Tensor some = classifier_->probabilities(joined_->join(
+          x.rows(begin, end), rows.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)), file));
+      if (begin == 0) all = Tensor({N, some.shape()[1]}, DType::kF32);
+      std::ranges::copy(some.values<float>(), all.data<float>() + begin * some.shape()[1]);
+    }
+    return all;
   }
 
   std::unique_ptr<FrozenEncoder> encoder_;

@@ -122,6 +122,9 @@ void JoinedFeatures::fit_text(const Tensor& vectors) {
   column_scale(vectors, 0, vectors.shape()[1], mean_, scale_);
 }
 
+/// For the scale of text vectors, which comes later.
+constexpr size_t kLeastLeft = size_t{1} << 20;
+
 JoinedFeatures JoinedFeatures::fit(const std::vector<FeatureSpec>& specs, const FeatureRows& rows) {
   JoinedFeatures joined;
   CLOZE_CHECK(std::ranges::count(specs, "encoder", &FeatureSpec::kind) <= 1, ErrorCode::kUsage,
@@ -135,6 +138,11 @@ JoinedFeatures JoinedFeatures::fit(const std::vector<FeatureSpec>& specs, const 
     }
     joined.groups_.push_back(group);
   }
+  // Better said now than when the trained model cannot be read.
+  const size_t bytes = dump_json(joined.to_json()).size();
+  CLOZE_CHECK(bytes < ModelFiles::kMostJsonBytes - kLeastLeft, ErrorCode::kValue,
+              "these features take {} MB of {}, which may have {}: give fewer terms or a smaller lexicon", bytes >> 20,
+              kFile, ModelFiles::kMostJsonBytes >> 20);
   return joined;
 }
 
@@ -199,19 +207,23 @@ std::vector<std::string> JoinedFeatures::summary() const {
   return lines;
 }
 
-void JoinedFeatures::save(const ModelFiles& files) const {
+Json JoinedFeatures::to_json() const {
   Json groups = Json::array();
   for (const auto& group : groups_) {
-    group->save_files(files);
     Json json = {{"kind", group->kind()}};
     if (!group->column.empty()) json["column"] = group->column;
     json.update(group->to_json());
     groups.push_back(std::move(json));
   }
-  files.write_json(kFile, {{"version", kFeaturesVersion},
-                           {"text_mean", floats_to_json(mean_)},
-                           {"text_scale", floats_to_json(scale_)},
-                           {"groups", groups}});
+  return {{"version", kFeaturesVersion},
+          {"text_mean", floats_to_json(mean_)},
+          {"text_scale", floats_to_json(scale_)},
+          {"groups", groups}};
+}
+
+void JoinedFeatures::save(const ModelFiles& files) const {
+  for (const auto& group : groups_) group->save_files(files);
+  files.write_json(kFile, to_json());
 }
 
 JoinedFeatures JoinedFeatures::load(const ModelFiles& files) {

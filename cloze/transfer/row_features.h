@@ -90,6 +90,7 @@ class JoinedFeatures : public RowNumbers {
   static JoinedFeatures load(const ModelFiles& files);
 
  private:
+  Json to_json() const;
   /// Fills the columns from text_width() on of x [n,width()].
   void fill_groups(std::span<const TextExample> rows, const std::string& file, const Tensor& x) const;
 

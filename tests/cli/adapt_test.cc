@@ -43,6 +43,33 @@ TEST(Adapt, TrainsOnTheTextsOfTablesAndLinesFirst) {
   EXPECT_THAT(again.err, HasSubstr("was finished already"));
 }
 
+TEST(Adapt, ANewRunReadsItsOwnTexts) {
+  const Workplace place;
+  write_file(place / "a.TSV", "label\ttext\nup\tfirst words\ndown\tmore of them\n");
+  write_file(place / "b.TSV", "label\ttext\nup\tother words\ndown\tno more of them\n");
+  for (const char* name : {"a.TSV", "b.TSV"}) {
+    const Outcome trained = place.cloze(adapting(place, "--overwrite --adapt " + (place / name).string()));
+    ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  }
+  EXPECT_EQ(read_file(place / "out" / "adapted" / "texts-1.txt"), "other words\nno more of them\n");
+}
+
+TEST(Adapt, AFrozenEncoderIsFittedAfterAnInterruptToo) {
+  const Workplace place;
+  const std::string command = "finetune --task text-classification --encoder frozen --model " + kShippedModel +
+                              " --train " + sample("reviews_en.train.tsv") + " --adapt " +
+                              sample("reviews_en.test.tsv") + " --adapt-epochs 1 --adapt-max-length 32 --output " +
+                              (place / "out").string();
+  ASSERT_EQ(place.cloze(command).exit_code, 0);
+  std::filesystem::remove(place / "out" / "model.safetensors");  // as if it had been stopped while fitting
+  for (const char* name : {"config.json", "run.json"}) std::filesystem::remove(place / "out" / name);
+  const Outcome again = place.cloze(command + " --resume");
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_THAT(again.err, HasSubstr("was adapted already"));
+  EXPECT_TRUE(std::filesystem::exists(place / "out" / "model.safetensors"));
+  EXPECT_EQ(place.cloze(command + " --label lable").exit_code, 2) << "before the texts are read";
+}
+
 TEST(Adapt, AFrozenEncoderIsTheAdaptedOne) {
   const Workplace place;
   const Outcome trained =

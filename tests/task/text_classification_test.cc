@@ -1,6 +1,9 @@
 // Batches of rows, lengths, and the errors of text-classification.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <span>
+
 #include "cloze/task/batches.h"
 #include "cloze/task/task.h"
 
@@ -97,6 +100,30 @@ TEST_F(Training, NeedsTwoLabels) {
 }
 TEST_F(Training, DevLabelsMustBeKnown) {
   expect_refused("label\ttext\na\tx\nb\ty\n", "labels of the data:  negative, positive\n  labels of the model: a, b\n");
+}
+
+// What a teacher adds divides by rows alone (loss_of), and a text without a label has no class to be weighed by.
+TEST(ClassificationWeights, AreOfTheLabelsLossAloneWhereATeacherTeaches) {
+  TrainingSource source;
+  source.vocab = CLOZE_SOURCE_DIR "/samples/vocab_en.txt";
+  source.train = CLOZE_SOURCE_DIR "/samples/reviews_en.train.tsv";
+  source.scratch_config = BertConfig::preset("tiny");
+  source.class_weights = "negative=5";
+  const auto plain = find_task("text-classification").train(source);
+  double least = 1e9, most = 0;
+  for (int64_t row = 0; row < plain->rows(); ++row) {
+    least = std::min(least, plain->weight(row));
+    most = std::max(most, plain->weight(row));
+  }
+  EXPECT_EQ(least, 1);
+  EXPECT_EQ(most, 5);
+  source.teach = [](std::span<const TextExample> rows, const std::vector<std::string>& labels, const std::string&) {
+    const Tensor even({static_cast<int64_t>(rows.size()), static_cast<int64_t>(labels.size())}, DType::kF32);
+    std::ranges::fill(std::span(even.data<float>(), static_cast<size_t>(even.elements())), 0.5f);
+    return even;
+  };
+  const auto taught = find_task("text-classification").train(source);
+  for (int64_t row = 0; row < taught->rows(); ++row) EXPECT_EQ(taught->weight(row), 1);
 }
 
 }  // namespace

@@ -5,8 +5,10 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <map>
 
 #include "cloze/base/thread_team.h"
+#include "cloze/io/safetensors.h"
 #include "cloze/train/run_state.h"
 
 namespace cloze {
@@ -255,6 +257,30 @@ TEST(Trainer, PatienceEndsTheRunAndSoDoesAResumedOne) {
   EXPECT_TRUE(trainer_run(folder / "stopped", Start::kResume, rest, o).stopped_early);
   for (const char* name : {"model.safetensors", "metrics.jsonl", "run.json"})
     EXPECT_EQ(read_file(folder / "stopped" / name), read_file(folder / "run" / name)) << name;
+}
+
+// A state may be saved by the step in which the time ran out, after the clock was read.
+TEST(Trainer, AStateWhoseTimeIsUpIsJudgedBeforeItEnds) {
+  const TrainerFolder folder;
+  TrainOptions o = trainer_options();
+  o.time_budget = "1h";
+  TrainerListener first(5), rest;
+  EXPECT_THROW(trainer_run(folder / "run", Start::kFresh, first, o), Error);
+  const Path state = folder / "run" / kResumeFile;
+  {
+    const SafetensorsFile file(state);
+    std::map<std::string, std::string> metadata = file.metadata();
+    metadata["seconds"] = "0x1p+13";
+    std::vector<NamedTensor> tensors;
+    for (const StoredTensor& stored : file.tensors()) tensors.push_back({stored.name, file.tensor(stored)});
+    write_safetensors(folder / "over", tensors, metadata);
+  }
+  std::filesystem::rename(folder / "over", state);
+  const TrainResult result = trainer_run(folder / "run", Start::kResume, rest, o);
+  EXPECT_EQ(rest.steps, 0);
+  ASSERT_EQ(rest.evaluations.size(), 1u);
+  EXPECT_EQ(result.best_step, 5);
+  EXPECT_TRUE(std::filesystem::exists(folder / "run" / "model.safetensors"));
 }
 
 TEST(Trainer, ResumeRefusesOtherData) {
