@@ -93,9 +93,6 @@ TEST(SlowKill, AKilledCompressionGoesOnFromItsLastStep) {
   process.wait();
   EXPECT_FALSE(std::filesystem::exists(place / "small"));
   expect_whole_files(tries / "step-1");
-  for (int i = 0; i < 1000 && is_named_by_a_process(tries); ++i)
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  EXPECT_FALSE(is_named_by_a_process(tries)) << "what it started to train ends with it";
 
   const Outcome anew = place.cloze(command), other = place.cloze(command + " --resume --seed 7");
   EXPECT_EQ(anew.exit_code, 2);
@@ -118,6 +115,22 @@ TEST(SlowKill, AKilledCompressionGoesOnFromItsLastStep) {
   EXPECT_FALSE(std::filesystem::exists(tries));
   expect_whole_files(place / "small");
   EXPECT_EQ(place.cloze("evaluate --model " + (place / "small").string() + " --data " + rows).exit_code, 0);
+}
+
+TEST(SlowKill, WhatIsTrainedForAKilledProgramEndsWithIt) {
+  const Workplace place;
+  const std::string rows = sample("reviews_en.train.tsv"), model = (place / "tuned").string();
+  ASSERT_EQ(place.cloze(quick_training(model)).exit_code, 0);
+  Process process("prune --keep heads=0.5,ffn=0.5 --rounds 1 --rows 8 --recover 100000 --data " + rows + " --model " +
+                      model + " --output " + (place / "small").string(),
+                  place / "words");
+  const Path training = place / "small.tmp-";
+  while (!is_named_by_a_process(training)) ASSERT_FALSE(process.ended_within(10)) << read_file(place / "words");
+  process.signal(SIGKILL);
+  process.wait();
+  for (int i = 0; i < 1000 && is_named_by_a_process(training); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_FALSE(is_named_by_a_process(training));
 }
 
 TEST(SlowKill, InterruptsEndWith130AndGoOn) {
