@@ -39,7 +39,8 @@ void copy_model(const Path& from, const Path& to) {
   std::error_code error;
   for (const char* name : {"features.json", "second-encoder"}) std::filesystem::remove_all(to / name, error);
   std::vector<std::string> names = source.list();
-  std::ranges::stable_partition(names, [](const std::string& name) { return name != ModelFiles::kWeights; });
+  std::stable_partition(names.begin(), names.end(),
+                        [](const std::string& name) { return name != ModelFiles::kWeights; });
   for (const std::string& name : names) {
     if (name == kResumeFile || name == kLogFile) continue;
     const Path path = source.path(name);
