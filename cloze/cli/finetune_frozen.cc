@@ -84,7 +84,7 @@ void FrozenFlags::join_features(TrainingSource& source) const {
 
 void run_frozen(const TrainingSource& source, const FrozenFlags& frozen, const RunFlags& flags, Json record) {
   const Path output = flags.output;
-  if (!flags.dry_run) check_output(output, flags.overwrite ? Start::kOverwrite : Start::kFresh);
+  if (!flags.dry_run) check_output(output, flags.start());
   CLOZE_CHECK(!source.model.empty(), ErrorCode::kUsage, "--encoder frozen needs --model: random weights know nothing");
   Progress progress;
   const FrozenObserver observer{.say = [&](const std::string& line) { progress.clear(), say(line); },
@@ -106,7 +106,7 @@ void run_frozen(const TrainingSource& source, const FrozenFlags& frozen, const R
   progress.clear();
   const ModelFiles files = ModelFiles::create(output);
   const FolderLock lock(output);
-  if (flags.overwrite) remove_run(files);
+  if (flags.overwrite || flags.resume) remove_run(files);  // resumed is the adapting before it
   Json best = Json::object();
   for (const auto& [name, value] : result.dev.metrics) best["dev_" + name] = value;
   record["finished"] = {

@@ -139,10 +139,12 @@ void Progress::clear() {
 
 void say_if_busy(const ProcessorWait& wait) {
   if (!wait.busy()) return;
-  say(fmt::format(
-      "note: other programs kept the processors busy, {:.0f} % of the time was spent waiting for them: these times are "
-      "uncertain, take them again on a quiet machine",
-      100 * wait.share()));
+  say(
+      fmt::format("note: the processors were busy (other programs, or more threads than processors): {:.0f} % of the "
+                  "time was spent "
+                  "waiting for them. These times are "
+                  "uncertain, take them again on a quiet machine",
+                  100 * wait.share()));
 }
 
 std::string clock_text(double seconds) {

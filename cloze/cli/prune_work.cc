@@ -186,7 +186,8 @@ Json record_of(const PruneFlags& o) {
   source.examples = o.table.resolve();
   const auto task = find_training_task(task_of(ModelFiles::open(o.model), "").name).train(source);
   Json vocabulary = Json::array();
-  for (const std::string& text : o.vocabulary) vocabulary.push_back(fmt::format("{}, {} bytes", text, bytes_of(text)));
+  for (const std::string& text : o.vocabulary)
+    vocabulary.push_back(fmt::format("{}, {} bytes", Path(text).filename().string(), bytes_of(text)));
   return {{"inputs", task->fingerprint()},
           {"weights", fmt::format("{:016x}", checksum(task->parameters()))},
           {"importance", o.importance},

@@ -30,7 +30,9 @@ void check_output(const Path& output) {
   if (is_single_file(output) && !std::filesystem::exists(output, ignored)) return;
   const Path folder = is_single_file(output) ? std::filesystem::absolute(output, ignored).parent_path() : output;
   for (const char* name : {"config.json", "model.safetensors", "pytorch_model.bin"})
-    CLOZE_CHECK(!std::filesystem::exists(folder / name, ignored), ErrorCode::kUsage,
+    CLOZE_CHECK(!std::filesystem::exists(folder / name, ignored) ||
+                    (is_single_file(output) && name == std::string_view("config.json")),
+                ErrorCode::kUsage,
                 "--output {} holds a model ({}), which another vocabulary would spoil; give another folder",
                 output.string(), name);
 }

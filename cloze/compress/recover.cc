@@ -31,8 +31,14 @@ void recover(const Path& from, const Path& to, const RecoverOptions& options, co
   if (!options.teacher.empty()) arguments.insert(arguments.end(), {"--teacher", options.teacher});
   if (options.threads != 0) arguments.insert(arguments.end(), {"--threads", std::to_string(options.threads)});
   arguments.insert(arguments.end(), options.table.begin(), options.table.end());
+  const auto check_stop = [&](bool stopped) {
+    CLOZE_CHECK(!stopped, ErrorCode::kInterrupted, "interrupted while the model was trained again");
+  };
+  const auto asked = [&] { return options.stop && options.stop(); };
+  check_stop(asked());
   const ChildResult child = run_child(arguments, log, options.stop);
-  CLOZE_CHECK(child.exit_code != 130, ErrorCode::kInterrupted, "interrupted while the model was trained again");
+  // It may have been told before it could take the signal as one to stop by.
+  check_stop(child.exit_code == 130 || (child.exit_code != 0 && asked()));
   CLOZE_CHECK(child.exit_code == 0, ErrorCode::kValue, "training again failed: {}", last_words(log));
 }
 

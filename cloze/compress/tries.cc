@@ -20,7 +20,9 @@ constexpr int64_t kMostEnded = 10000;
 Tries::Tries(Path folder, Json run, Start start) : folder_(std::move(folder)), run_(std::move(run)) {
   const Path state = folder_ / kState;
   std::error_code error;
-  if (!std::filesystem::exists(std::filesystem::symlink_status(folder_, error))) {
+  const bool there = std::filesystem::exists(std::filesystem::symlink_status(folder_, error));
+  // An empty one is left by a kill at the very beginning.
+  if (!there || (std::filesystem::is_directory(folder_, error) && std::filesystem::is_empty(folder_, error))) {
     std::filesystem::create_directories(folder_, error);
     CLOZE_CHECK(!error, ErrorCode::kIo, "cannot make {}: {}", folder_.string(), error.message());
     lock_ = std::make_unique<FolderLock>(folder_);

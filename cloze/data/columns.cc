@@ -135,7 +135,7 @@ Columns resolve_columns(const ColumnOptions& given, TableFormat format, const Ro
     if (!column) finder.fail_given("--features", name);
     // Answers come from other tables, which hold the column under its name, not at its place.
     const bool by_number = !column->name.empty() && name == std::to_string(column->index + 1) && name != column->name;
-    CLOZE_CHECK(!by_number, ErrorCode::kUsage,
+    CLOZE_CHECK(!by_number || !options.extra_is_noted, ErrorCode::kUsage,
                 "{}: --features names the column \"{}\" by its number {}; give its name, for other tables may have it "
                 "elsewhere",
                 file, column->name, name);

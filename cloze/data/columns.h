@@ -24,6 +24,8 @@ struct ColumnOptions {
   Header header = Header::kExpected;
   std::string layout = "";              ///< a name of layouts(), or empty
   std::vector<std::string> extra = {};  ///< more columns to read as they are, by name or number
+  /// Whether what `extra` says is noted for other tables: a number is then refused where the columns have names.
+  bool extra_is_noted = false;
 };
 
 /// One column: its place in TSV, CSV and lines, its key in JSONL.

@@ -34,6 +34,7 @@ class ClassificationTraining : public TrainingTask {
     ExampleOptions options = source.examples;
     options.columns.label_need = Need::kRequired;
     options.columns.extra = source.number_columns;
+    options.columns.extra_is_noted = true;
     Examples train = read(source.train, options, "train");
     if (source.fit_numbers) {  // first: a mistake in them must not wait for the tokens
       numbers_ = source.fit_numbers(train.rows, source.train.string());

@@ -22,7 +22,9 @@ class ClassificationPredictor : public Predictor {
                 "finetune --task {} --model {} --train FILE --output DIR",
                 files.dir().string(), kTextClassification, kTextClassification, files.dir().string());
     const int64_t classes = head->rank() == 2 ? (*head)[0] : 0;
-    const std::string problem = json_string_or(config.source, "problem_type", "", where);
+    // A head that was trained here has one class of several, whatever the model did before.
+    const bool own = json_string_or(config.cloze, "task", "", where) == kTextClassification;
+    const std::string problem = own ? "" : json_string_or(config.source, "problem_type", "", where);
     CLOZE_CHECK(classes != 1 && problem != "regression" && problem != "multi_label_classification",
                 ErrorCode::kUnsupported, "{}: the model {}, but {} answers with one class of several", where,
                 problem == "multi_label_classification" ? "gives several labels a row (\"problem_type\")"

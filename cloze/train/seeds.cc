@@ -37,7 +37,8 @@ void copy_atomically(const Path& from, const Path& to) {
 void copy_model(const Path& from, const Path& to) {
   const ModelFiles source = ModelFiles::open(from);
   std::error_code error;
-  for (const char* name : {"features.json", "second-encoder"}) std::filesystem::remove_all(to / name, error);
+  for (const char* name : {ModelFiles::kEnsemble, "features.json", "second-encoder"})
+    std::filesystem::remove_all(to / name, error);
   std::vector<std::string> names = source.list();
   std::stable_partition(names.begin(), names.end(),
                         [](const std::string& name) { return name != ModelFiles::kWeights; });

@@ -169,10 +169,19 @@ FeatureGroupPtr fit_lexicon(const Path& file, const FeatureRows& rows) {
 FeatureGroupPtr load_lexicon(const Json& json, const std::string& where) {
   const std::vector<float> mean = floats_of(json, "mean", where), scale = floats_of(json, "scale", where);
   const auto words = json.find("words"), numbers = json.find("weights");
+  std::unordered_map<std::u32string, double> weights;
+  if (words != json.end() && words->is_object() && mean.size() == 2 &&
+      scale.size() == 2) {  // before there were two lists
+    for (const auto& [word, weight] : words->items()) {
+      CLOZE_CHECK(weight.is_number() && std::isfinite(weight.get<double>()), ErrorCode::kFormat,
+                  "{}: the weight of \"{}\" must be a finite number", where, word);
+      weights[folded(word)] = weight.get<double>();
+    }
+    return std::make_shared<Lexicon>(std::move(weights), mean, scale);
+  }
   CLOZE_CHECK(mean.size() == 2 && scale.size() == 2 && words != json.end() && words->is_array() &&
                   numbers != json.end() && numbers->is_array() && numbers->size() == words->size(),
               ErrorCode::kFormat, "{}: a lexicon has two means, two scales, words and as many weights", where);
-  std::unordered_map<std::u32string, double> weights;
   for (size_t i = 0; i < words->size(); ++i) {
     const Json &word = (*words)[i], &weight = (*numbers)[i];
     CLOZE_CHECK(word.is_string() && weight.is_number() && std::isfinite(weight.get<double>()), ErrorCode::kFormat,

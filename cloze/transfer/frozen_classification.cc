@@ -52,6 +52,7 @@ struct FrozenTraining::State {
     ExampleOptions examples_options = wanted;
     examples_options.columns.label_need = Need::kRequired;
     examples_options.columns.extra = feature_columns(specs);
+    examples_options.columns.extra_is_noted = true;
     Examples examples = read_all(path, examples_options);
     CLOZE_CHECK(!examples.rows.empty(), ErrorCode::kValue, "{}: there are no rows", path.string());
     say(fmt::format("{}: {} rows of {}, {}", what, examples.rows.size(), path.string(), describe(examples.columns)));

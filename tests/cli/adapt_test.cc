@@ -67,6 +67,7 @@ TEST(Adapt, AFrozenEncoderIsFittedAfterAnInterruptToo) {
   ASSERT_EQ(again.exit_code, 0) << again.err;
   EXPECT_THAT(again.err, HasSubstr("was adapted already"));
   EXPECT_TRUE(std::filesystem::exists(place / "out" / "model.safetensors"));
+  EXPECT_EQ(place.cloze(command + " --resume").exit_code, 0) << "once more";
   EXPECT_EQ(place.cloze(command + " --label lable").exit_code, 2) << "before the texts are read";
 }
 

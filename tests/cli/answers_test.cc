@@ -18,13 +18,16 @@ void change_config(const HostilePlace& place, const std::function<void(Json&)>& 
 TEST(Answers, ModelsThatGiveNumbersOrSeveralLabelsAreRefused) {
   const HostilePlace place;
   for (const char* problem : {"regression", "multi_label_classification"}) {
-    change_config(place, [&](Json& config) { config["problem_type"] = problem; });
+    change_config(place, [&](Json& config) {
+      config["problem_type"] = problem;
+      config.erase("cloze");
+    });
     expect_outcome(place, place.run("echo good | $CLOZE predict --model ${D}c"), 1,
                    {"answers with one class of several"});
   }
   change_config(place, [](Json& config) { config["problem_type"] = "single_label_classification"; });
   expect_outcome(place, place.run("echo good | $CLOZE predict --model ${D}c"), 0, {});
-  // Trained for one class of several, it is a model of that.
+  // Trained for one class of several, it is a model of that; so is one that Cloze has trained already.
   change_config(place, [](Json& config) { config["problem_type"] = "regression"; });
   expect_outcome(
       place,
@@ -59,7 +62,8 @@ TEST(Answers, AFeatureIsGivenByNameWhereThereAreNames) {
                  {"names the column \"stars\" by its number 3; give its name"});
   expect_outcome(place,
                  place.run("tail -n +2 ${D}t.tsv > ${D}bare.tsv; " + fit +
-                           "--train ${D}bare.tsv --no-header --label 1 --text 2 --features numeric=3"),
+                           "--train ${D}bare.tsv --no-header --label 1 --text 2 --features numeric=3 && "
+                           "$CLOZE predict --model ${D}o --input ${D}t.tsv"),
                  0, {});
 }
 

@@ -19,6 +19,10 @@ TEST(Folders, AnEnsembleIsNotTrainedInto) {
   EXPECT_TRUE(std::filesystem::exists(place / "both" / "ensemble.json"));
   expect_outcome(place, place.run(kTrain + "--output ${D}both --overwrite"), 0, {});
   EXPECT_FALSE(std::filesystem::exists(place / "both" / "ensemble.json")) << "it would answer in the new model's place";
+  const Outcome seeds = place.run("rm -r ${D}both; $CLOZE ensemble --models ${D}tuned ${D}tuned --output ${D}both; " +
+                                  kTrain + "--seeds 2 --output ${D}both --overwrite");
+  expect_outcome(place, seeds, 0, {});
+  EXPECT_FALSE(std::filesystem::exists(place / "both" / "ensemble.json"));
 }
 
 TEST(Folders, SeedsLeaveAModelAlone) {
@@ -83,7 +87,7 @@ TEST(Folders, AVocabularyOfAModelIsLeftAlone) {
   const Outcome outcome = place.run(
       "cp -r $M ${D}n; cp ${D}n/vocab.txt ${D}before; echo one two > ${D}c.txt; "
       "$CLOZE vocab train --corpus ${D}c.txt --size 300 --output ${D}n/vocab.txt");
-  expect_outcome(place, outcome, 2, {"holds a model (config.json), which another vocabulary would spoil"});
+  expect_outcome(place, outcome, 2, {"holds a model (model.safetensors), which another vocabulary would spoil"});
   EXPECT_EQ(read_file(place / "n" / "vocab.txt"), read_file(place / "before"));
 }
 

@@ -93,6 +93,14 @@ TEST(TriesTest, AFreshStartTakesOverWhatHasNoEndedStep) {
   EXPECT_EQ(parse_json(read_file(folder / "search.json"), "")["run"], kRun);
 }
 
+TEST(TriesTest, AnEmptyFolderIsNoHindrance) {
+  const test::TemporaryFolder dir;
+  for (const Start start : {Start::kFresh, Start::kResume}) {
+    std::filesystem::create_directories(dir.path() / "m.tries");
+    EXPECT_EQ(Tries(dir.path() / "m.tries", kRun, start).ended(), 0);
+  }
+}
+
 TEST(TriesTest, AFolderOfSomethingElseIsLeftAlone) {
   const test::TemporaryFolder dir;
   const Path folder = dir.path() / "m.tries";
