@@ -111,8 +111,7 @@ class Rounds {
     if (most >= goal_.factor) return;
     throw OutOfReach(fmt::format(
         "{:.3g} times as {} cannot be: without any head and neuron the {} would be {:.2f} times as {}, which is the "
-        "most "
-        "that is possible{}",
+        "most that is possible{}",
         goal_.factor, adjective(), goal_.of == PruneGoal::Of::kBytes ? "model" : "encoder", most, adjective(),
         goal_.of == PruneGoal::Of::kBytes ? " without --vocabulary, which takes embeddings" : ""));
   }

@@ -126,6 +126,7 @@ TEST(SlowKill, WhatIsTrainedForAKilledProgramEndsWithIt) {
                   place / "words");
   const Path training = place / "small.tmp-";
   while (!is_named_by_a_process(training)) ASSERT_FALSE(process.ended_within(10)) << read_file(place / "words");
+  ASSERT_FALSE(process.ended_within(1000)) << "it trains by now: " << read_file(place / "words");
   process.signal(SIGKILL);
   process.wait();
   for (int i = 0; i < 1000 && is_named_by_a_process(training); ++i)
